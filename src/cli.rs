@@ -1,0 +1,45 @@
+//! The command line: one file a command, each with its options and its run.
+
+use std::io::Write;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+mod instance_types;
+mod size;
+
+/// Builds, proves and measures AWS clusters for disaggregated LLM inference.
+#[derive(Debug, Parser)]
+#[command(name = "prefab", version, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Size(size::Size),
+    InstanceTypes(instance_types::InstanceTypes),
+}
+
+/// Where a command writes: results to `out`, everything meant for a person beside them to `err`.
+pub struct Streams<'a> {
+    /// Standard output.
+    pub out: &'a mut dyn Write,
+    /// Standard error.
+    pub err: &'a mut dyn Write,
+}
+
+impl Cli {
+    /// Runs the chosen command.
+    ///
+    /// # Errors
+    /// Whatever stopped the command, as a chain that a person reads.
+    pub fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Size(command) => command.run(streams),
+            Command::InstanceTypes(command) => command.run(streams),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! prefab builds, proves and measures AWS clusters for disaggregated LLM inference.
+//!
+//! One spec goes in; reviewable CloudFormation comes out. Start reading at [`spec`], then `stacks/cluster.rs`.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod exit;
+pub mod instance_types;
