@@ -6,8 +6,14 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod folder;
+mod init;
 mod instance_types;
+mod schema;
 mod size;
+mod spec_file;
+mod synth;
+mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
 #[derive(Debug, Parser)]
@@ -19,8 +25,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
+    Validate(validate::Validate),
+    Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Schema(schema::Schema),
 }
 
 /// Where a command writes: results to `out`, everything meant for a person beside them to `err`.
@@ -38,8 +48,12 @@ impl Cli {
     /// Whatever stopped the command, as a chain that a person reads.
     pub fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         match self.command {
+            Command::Init(command) => command.run(streams),
+            Command::Validate(command) => command.run(streams),
+            Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Schema(command) => command.run(streams),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The artifacts stack: a bucket for what nodes fetch and bring, a bucket for what MLflow keeps.
+//! The artifacts stack: a bucket for what nodes fetch and bring, and one for what an MLflow of our own keeps.
 
 use crate::resources::iam::{PolicyDocument, Statement};
 use crate::resources::names::PolicyResource;
@@ -18,10 +18,12 @@ pub const BUCKET_NAME: LogicalId = LogicalId::fixed("ArtifactBucketName");
 pub const MLFLOW_BUCKET_NAME: LogicalId = LogicalId::fixed("MlflowBucketName");
 
 pub(super) fn template(spec: &Spec) -> Result<Document, TemplateError> {
-    let mut template = Template::new("prefab: buckets for programs, configuration, rosters, results and MLflow artifacts");
+    let mut template =
+        Template::new("prefab: buckets for programs, configuration, rosters, results and MLflow artifacts");
 
     // Programs, tasks, configuration and results stay for good; what a boot had to say, for a quarter.
-    let mut programs = Bucket { tags: tags(&spec.tags), ..Bucket::private() };
+    let mut programs = Bucket::private();
+    programs.tags = tags(&spec.tags);
     programs.lifecycle_configuration.rules.push(LifecycleRule::expire("BootReasons", "boot/", 90));
     let policy = Options {
         deletion_policy: Some(DeletionPolicy::Delete),
@@ -32,9 +34,17 @@ pub(super) fn template(spec: &Spec) -> Result<Document, TemplateError> {
     template.add(BUCKET_POLICY, tls_only(&bucket));
     template.output(BUCKET_NAME, "Bucket of programs, configuration, rosters and results", bucket.reference());
 
-    // The record of the experiments outlives every stack.
-    let mut record =
-        Bucket { versioning_configuration: Some(Versioning::ENABLED), tags: tags(&spec.tags), ..Bucket::private() };
+    if spec.mlflow.is_own() {
+        add_record(&mut template, spec);
+    }
+    template.finish()
+}
+
+/// The record of the experiments outlives every stack.
+fn add_record(template: &mut Template, spec: &Spec) {
+    let mut record = Bucket::private();
+    record.tags = tags(&spec.tags);
+    record.versioning_configuration = Some(Versioning::ENABLED);
     record.lifecycle_configuration.rules.push(LifecycleRule::overwritten(90));
     let retained = Options {
         deletion_policy: Some(DeletionPolicy::RetainExceptOnCreate),
@@ -44,8 +54,6 @@ pub(super) fn template(spec: &Spec) -> Result<Document, TemplateError> {
     let mlflow_bucket = template.add_with(MLFLOW_BUCKET, record, retained);
     template.add(MLFLOW_BUCKET_POLICY, tls_only(&mlflow_bucket));
     template.output(MLFLOW_BUCKET_NAME, "Bucket of MLflow artifacts", mlflow_bucket.reference());
-
-    template.finish()
 }
 
 /// Nobody reaches the bucket without TLS. The condition is a JSON boolean: policy checkers compare it with one.

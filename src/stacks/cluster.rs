@@ -10,14 +10,15 @@
 
 use crate::instance_types::InstanceType;
 use crate::resources::ec2::{
-    AllProtocols, BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CidrRule, Ebs, Instance, LaunchTemplate,
-    LaunchTemplateData, LaunchTemplateSpecification, MarketOptions, MarketType, MetadataOptions, Monitoring, NetworkInterface, Placement,
-    PlacementGroup, ProfileReference, SecurityGroup, SecurityGroupEgress, SecurityGroupIngress, ShutdownBehavior, Strategy,
-    TagSpecification, VolumeType,
+    AllProtocols, BlockDeviceMapping, CapacityReservationSpecification, CapacityReservationTarget, CidrRule, Ebs,
+    Instance, LaunchTemplate, LaunchTemplateData, LaunchTemplateSpecification, MarketOptions, MarketType,
+    MetadataOptions, Monitoring, NetworkInterface, Placement, PlacementGroup, ProfileReference, SecurityGroup,
+    SecurityGroupEgress, SecurityGroupIngress, ShutdownBehavior, Strategy, TagSpecification, VolumeType,
 };
 use crate::resources::iam::{InstanceProfile, Policy, PolicyDocument, Role, Statement};
 use crate::resources::names::{
-    BucketName, DeviceName, Digest, ImageId, PlacementGroupName, PolicyResource, SecurityGroupId, SubnetId, TrackingArn, VpcId,
+    BucketName, DeviceName, Digest, ImageId, PlacementGroupName, PolicyResource, SecurityGroupId, SubnetId,
+    TrackingArn, VpcId,
 };
 use crate::resources::{Tag, tags};
 use crate::spec::Spec;
@@ -25,7 +26,9 @@ use crate::spec::cluster::{self as spec_cluster, Capacity};
 use crate::spec::mlflow::{ExistingKind, Mlflow};
 use crate::spec::network::Access;
 use crate::template::value::{Piece, pseudo};
-use crate::template::{CreationPolicy, Document, Handle, LogicalId, Options, Parameter, Template, TemplateError, Value};
+use crate::template::{
+    CreationPolicy, Document, Handle, LogicalId, Options, Parameter, Template, TemplateError, Value,
+};
 use crate::user_data::{self, Part, SeedValue};
 
 use super::interfaces;
@@ -82,18 +85,27 @@ pub(super) fn template(spec: &Spec) -> Result<Document, TemplateError> {
     let rules = self_rules(&mut template, &group);
     let placement = placement(&mut template, spec);
     let role = template.add(NODE_ROLE, role(spec, &inputs));
-    let profile = template.add(NODE_PROFILE, InstanceProfile { roles: [role.reference()], path: spec.iam.path.clone() });
+    let profile =
+        template.add(NODE_PROFILE, InstanceProfile { roles: [role.reference()], path: spec.iam.path.clone() });
 
     for of in spec.cluster.instance_types() {
-        let data = launch_data(spec, of, &inputs, group.get(SecurityGroup::GROUP_ID), placement.clone(), &profile);
+        let data = launch_data(spec, of, &inputs, &group.get(SecurityGroup::GROUP_ID), placement.clone(), &profile);
         // A node must not start before both rules exist: its EFA devices would find no peer.
         let options = Options { depends_on: rules.to_vec(), ..Options::default() };
-        let launch = template.add_with(LogicalId::named(&LAUNCH, &of.name), LaunchTemplate { launch_template_data: data }, options);
+        let launch = template.add_with(
+            LogicalId::named(&LAUNCH, &of.name),
+            LaunchTemplate { launch_template_data: data },
+            options,
+        );
         let specification = LaunchTemplateSpecification {
             launch_template_id: launch.reference(),
             version: launch.get(LaunchTemplate::LATEST_VERSION_NUMBER),
         };
-        for node in spec_cluster::Role::ALL.into_iter().filter(|role| spec.cluster.pool(*role).instance_type.name == of.name).flat_map(|role| node_ids(spec, role)) {
+        for node in spec_cluster::Role::ALL
+            .into_iter()
+            .filter(|role| spec.cluster.pool(*role).instance_type.name == of.name)
+            .flat_map(|role| node_ids(spec, role))
+        {
             add_node(&mut template, spec, &inputs, node, specification.clone());
         }
     }
@@ -116,8 +128,8 @@ pub fn node_ids(spec: &Spec, role: spec_cluster::Role) -> impl Iterator<Item = L
 
 fn inputs(template: &mut Template, spec: &Spec) -> Inputs {
     let plain = |description| Parameter { description, allowed_pattern: None, constraint_description: None };
-    let seed = |description, value| {
-        let field = user_data::seed_field(value);
+    let seed = |description, value: SeedValue| {
+        let field = value.field();
         Parameter { description, allowed_pattern: Some(field.pattern), constraint_description: Some(field.expected) }
     };
     let matching = |description, pattern, expected| Parameter {
@@ -133,8 +145,12 @@ fn inputs(template: &mut Template, spec: &Spec) -> Inputs {
             ROOT_DEVICE_NAME,
             matching("Root device of the image", "^/dev/[a-z0-9]{1,16}$", "a device name, such as /dev/sda1"),
         ),
-        bucket: template.parameter(BUCKET, seed("Bucket of programs and results, an output of the artifacts stack", SeedValue::Bucket)),
-        bootstrap: template.parameter(BOOTSTRAP_SHA256, seed("SHA-256 of prefab-bootstrap", SeedValue::BootstrapSha256)),
+        bucket: template.parameter(
+            BUCKET,
+            seed("Bucket of programs and results, an output of the artifacts stack", SeedValue::Bucket),
+        ),
+        bootstrap: template
+            .parameter(BOOTSTRAP_SHA256, seed("SHA-256 of prefab-bootstrap", SeedValue::BootstrapSha256)),
         config: template.parameter(
             CONFIG_SHA256,
             matching("SHA-256 of the nodes' configuration", "^[0-9a-f]{64}$", "64 lower-case hexadecimal digits"),
@@ -200,7 +216,7 @@ fn launch_data(
     spec: &Spec,
     of: &InstanceType,
     inputs: &Inputs,
-    group: Value<SecurityGroupId>,
+    group: &Value<SecurityGroupId>,
     placement: Option<Value<PlacementGroupName>>,
     profile: &Handle<InstanceProfile>,
 ) -> LaunchTemplateData {
@@ -211,15 +227,17 @@ fn launch_data(
         Capacity::OnDemand => (None, None, ShutdownBehavior::Stop),
         Capacity::Reservation { id } => (Some(target(id)), None, ShutdownBehavior::Stop),
         // A stopped instance would hold nothing of its block; it ends instead.
-        Capacity::Block { id } => {
-            (Some(target(id)), Some(MarketOptions { market_type: MarketType::CapacityBlock }), ShutdownBehavior::Terminate)
-        }
+        Capacity::Block { id } => (
+            Some(target(id)),
+            Some(MarketOptions { market_type: MarketType::CapacityBlock }),
+            ShutdownBehavior::Terminate,
+        ),
     };
     LaunchTemplateData {
         image_id: inputs.image.clone(),
         instance_type: of.name.clone(),
         iam_instance_profile: ProfileReference { arn: profile.get(InstanceProfile::ARN) },
-        network_interfaces: network_interfaces(spec, of, inputs, &group),
+        network_interfaces: network_interfaces(spec, of, inputs, group),
         block_device_mappings: vec![BlockDeviceMapping {
             device_name: inputs.root_device.clone(),
             ebs: Ebs {
@@ -246,7 +264,12 @@ fn launch_data(
     }
 }
 
-fn network_interfaces(spec: &Spec, of: &InstanceType, inputs: &Inputs, group: &Value<SecurityGroupId>) -> Vec<NetworkInterface> {
+fn network_interfaces(
+    spec: &Spec,
+    of: &InstanceType,
+    inputs: &Inputs,
+    group: &Value<SecurityGroupId>,
+) -> Vec<NetworkInterface> {
     let access = spec.network.access;
     let interfaces = interfaces::layout(&of.cards, spec.cluster.efa, access);
     // The primary interface states its public address, so that no default of the subnet decides.
@@ -267,9 +290,9 @@ fn network_interfaces(spec: &Spec, of: &InstanceType, inputs: &Inputs, group: &V
 
 /// The node script with what only CloudFormation knows.
 fn user_data(inputs: &Inputs) -> Value<String> {
-    let piece = |part: Part| -> Piece {
+    let piece = |part: &Part| -> Piece {
         match part {
-            Part::Text(text) => text.into(),
+            Part::Text(text) => text.as_str().into(),
             Part::Seed(SeedValue::StackId) => (&pseudo::stack_id()).into(),
             Part::Seed(SeedValue::Region) => (&pseudo::region()).into(),
             Part::Seed(SeedValue::UrlSuffix) => (&pseudo::url_suffix()).into(),
@@ -277,10 +300,16 @@ fn user_data(inputs: &Inputs) -> Value<String> {
             Part::Seed(SeedValue::BootstrapSha256) => (&inputs.bootstrap).into(),
         }
     };
-    Value::<String>::base64(&Value::joined_all(user_data::parts().into_iter().map(piece)))
+    Value::<String>::base64(&Value::joined_all(user_data::parts().iter().map(piece)))
 }
 
-fn add_node(template: &mut Template, spec: &Spec, inputs: &Inputs, id: LogicalId, launch_template: LaunchTemplateSpecification) {
+fn add_node(
+    template: &mut Template,
+    spec: &Spec,
+    inputs: &Inputs,
+    id: LogicalId,
+    launch_template: LaunchTemplateSpecification,
+) {
     let mut tags = tags(&spec.tags);
     tags.push(Tag::new("Name", format!("{}-{id}", spec.name).into()));
     tags.push(Tag::new(NODE_TAG, id.as_str().into()));
@@ -295,8 +324,13 @@ fn add_node(template: &mut Template, spec: &Spec, inputs: &Inputs, id: LogicalId
 
 /// What a node does, action by action; nothing else is allowed.
 fn role(spec: &Spec, inputs: &Inputs) -> Role {
-    let mut statements = vec![session(), read_programs(inputs), list_roster(inputs), meet_peers(inputs), bring_results(inputs)];
-    statements.push(Statement::allow("SignalOwnStack", &["cloudformation:SignalResource"], vec![Value::joined([(&pseudo::stack_id()).into()])]));
+    let mut statements =
+        vec![session(), read_programs(inputs), list_roster(inputs), meet_peers(inputs), bring_results(inputs)];
+    statements.push(Statement::allow(
+        "SignalOwnStack",
+        &["cloudformation:SignalResource"],
+        vec![Value::joined([(&pseudo::stack_id()).into()])],
+    ));
     if let Some(arn) = &inputs.mlflow {
         statements.extend(record(&spec.mlflow, arn));
     }
@@ -350,14 +384,18 @@ fn own_prefix(prefix: &str) -> [Piece; 2] {
 fn read_programs(inputs: &Inputs) -> Statement {
     let prefixes = ["/bootstrap/*", "/tasks/*", "/config/*"];
     let objects = prefixes.map(|prefix| in_bucket(inputs, [Piece::from(prefix)]));
-    Statement::allow("ReadPrograms", &["s3:GetObject"], objects.into()).when("StringEquals", "s3:ResourceAccount", &pseudo::account_id())
+    Statement::allow("ReadPrograms", &["s3:GetObject"], objects.into()).when(
+        "StringEquals",
+        "s3:ResourceAccount",
+        pseudo::account_id(),
+    )
 }
 
 fn list_roster(inputs: &Inputs) -> Statement {
     let prefix: Value<PolicyResource> = Value::joined_all(own_prefix("roster").into_iter().chain(["/*".into()]));
     Statement::allow("ListRoster", &["s3:ListBucket"], vec![in_bucket(inputs, [])])
         .when("StringLike", "s3:prefix", prefix)
-        .when("StringEquals", "s3:ResourceAccount", &pseudo::account_id())
+        .when("StringEquals", "s3:ResourceAccount", pseudo::account_id())
 }
 
 fn below(inputs: &Inputs, prefix: &str) -> Value<PolicyResource> {
@@ -365,13 +403,19 @@ fn below(inputs: &Inputs, prefix: &str) -> Value<PolicyResource> {
 }
 
 fn meet_peers(inputs: &Inputs) -> Statement {
-    Statement::allow("MeetPeers", &["s3:GetObject", "s3:PutObject"], vec![below(inputs, "roster")])
-        .when("StringEquals", "s3:ResourceAccount", &pseudo::account_id())
+    Statement::allow("MeetPeers", &["s3:GetObject", "s3:PutObject"], vec![below(inputs, "roster")]).when(
+        "StringEquals",
+        "s3:ResourceAccount",
+        pseudo::account_id(),
+    )
 }
 
 fn bring_results(inputs: &Inputs) -> Statement {
-    Statement::allow("BringResults", &["s3:PutObject"], vec![below(inputs, "results"), below(inputs, "boot")])
-        .when("StringEquals", "s3:ResourceAccount", &pseudo::account_id())
+    Statement::allow("BringResults", &["s3:PutObject"], vec![below(inputs, "results"), below(inputs, "boot")]).when(
+        "StringEquals",
+        "s3:ResourceAccount",
+        pseudo::account_id(),
+    )
 }
 
 /// Logging of runs, on one server: no deletion, no registry, no log-in to the user interface.
@@ -397,8 +441,10 @@ fn record(mlflow: &Mlflow, arn: &Value<TrackingArn>) -> Vec<Statement> {
 
 /// Each secret by its ARN, each store with its own action.
 fn secrets(spec: &Spec) -> Vec<Statement> {
-    const STORES: &[(&str, &str, &str)] =
-        &[("ssm", "ReadParameters", "ssm:GetParameter"), ("secretsmanager", "ReadSecrets", "secretsmanager:GetSecretValue")];
+    const STORES: &[(&str, &str, &str)] = &[
+        ("ssm", "ReadParameters", "ssm:GetParameter"),
+        ("secretsmanager", "ReadSecrets", "secretsmanager:GetSecretValue"),
+    ];
     let of_store = |(service, sid, action): &(&str, &'static str, &'static str)| {
         let arns = spec.secrets.values().filter(|arn| arn.service() == *service);
         let resources: Vec<_> = arns.map(|arn| PolicyResource::known(arn.as_str()).into()).collect();

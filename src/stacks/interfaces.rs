@@ -75,7 +75,11 @@ mod tests {
         let mut groups: Vec<(u8, u8, u8, InterfaceType)> = Vec::new();
         for of in interfaces {
             match groups.last_mut() {
-                Some((_, last, device, kind)) if *kind == of.kind && *device == of.device && *last != 0 && *last + 1 == of.card => *last = of.card,
+                Some((_, last, device, kind))
+                    if *kind == of.kind && *device == of.device && *last != 0 && *last + 1 == of.card =>
+                {
+                    *last = of.card
+                }
                 _ => groups.push((of.card, of.card, of.device, of.kind)),
             }
         }
@@ -109,14 +113,24 @@ mod tests {
             let Some(cards) = instance_types::cards(name) else { continue };
             for mode in [EfaMode::Recommended, EfaMode::Efa] {
                 let interfaces = layout(&cards, mode, Access::Private);
-                assert_eq!((interfaces[0].card, interfaces[0].device), (0, 0), "{name}: the primary interface comes first");
+                assert_eq!(
+                    (interfaces[0].card, interfaces[0].device),
+                    (0, 0),
+                    "{name}: the primary interface comes first"
+                );
                 assert!(interfaces[0].has_address(), "{name}: the primary interface has an address");
                 for card in 0..cards.count {
                     let on_card: Vec<_> = interfaces.iter().filter(|of| of.card == card).collect();
                     assert!(on_card.len() <= usize::from(cards.max_interfaces_per_card), "{name} card {card}");
-                    assert!(on_card.iter().filter(|of| of.carries_efa()).count() <= 1, "{name} card {card}: one EFA a card");
+                    assert!(
+                        on_card.iter().filter(|of| of.carries_efa()).count() <= 1,
+                        "{name} card {card}: one EFA a card"
+                    );
                     let efa_card = cards.efa_card_indexes.contains(&card);
-                    assert!(efa_card || on_card.iter().all(|of| !of.carries_efa()), "{name} card {card} carries no EFA");
+                    assert!(
+                        efa_card || on_card.iter().all(|of| !of.carries_efa()),
+                        "{name} card {card} carries no EFA"
+                    );
                     let mut devices: Vec<_> = on_card.iter().map(|of| of.device).collect();
                     devices.dedup();
                     assert_eq!(devices.len(), on_card.len(), "{name} card {card}: each device once");

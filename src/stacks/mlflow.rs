@@ -7,8 +7,10 @@ use crate::resources::tags;
 use crate::spec::Spec;
 use crate::spec::mlflow::{Mlflow, ServerSize, Trust};
 use crate::template::value::pseudo;
-use crate::template::{DeletionPolicy, Document, Handle, LogicalId, Options, Parameter, Template, TemplateError, Value};
-use crate::user_data::{self, SeedValue};
+use crate::template::{
+    DeletionPolicy, Document, Handle, LogicalId, Options, Parameter, Template, TemplateError, Value,
+};
+use crate::user_data::SeedValue;
 
 const ROLE: LogicalId = LogicalId::fixed("MlflowRole");
 const TRACKING_SERVER: LogicalId = LogicalId::fixed("TrackingServer");
@@ -74,8 +76,14 @@ fn store(bucket: &Value<BucketName>) -> Value<String> {
 }
 
 /// The bucket, and the role that may write below its prefix: six actions of S3.
-fn storage(template: &mut Template, spec: &Spec, kind: &str, name: &str, trust: Trust) -> (Value<BucketName>, Handle<Role>) {
-    let field = user_data::seed_field(SeedValue::Bucket);
+fn storage(
+    template: &mut Template,
+    spec: &Spec,
+    kind: &str,
+    name: &str,
+    trust: Trust,
+) -> (Value<BucketName>, Handle<Role>) {
+    let field = SeedValue::Bucket.field();
     let bucket: Value<BucketName> = template.parameter(
         BUCKET,
         Parameter {
@@ -85,15 +93,25 @@ fn storage(template: &mut Template, spec: &Spec, kind: &str, name: &str, trust: 
         },
     );
     let partition = pseudo::partition();
-    let arn: Value<PolicyResource> = Value::joined(["arn:".into(), (&partition).into(), ":s3:::".into(), (&bucket).into()]);
-    let objects =
-        Value::joined(["arn:".into(), (&partition).into(), ":s3:::".into(), (&bucket).into(), format!("/{PREFIX}/*").into()]);
+    let arn: Value<PolicyResource> =
+        Value::joined(["arn:".into(), (&partition).into(), ":s3:::".into(), (&bucket).into()]);
+    let objects = Value::joined([
+        "arn:".into(),
+        (&partition).into(),
+        ":s3:::".into(),
+        (&bucket).into(),
+        format!("/{PREFIX}/*").into(),
+    ]);
     let own = pseudo::account_id();
     let statements = vec![
         Statement::allow("ListArtifacts", &["s3:ListBucket"], vec![arn.clone()])
             .when("StringLike", "s3:prefix", [PREFIX.to_owned(), format!("{PREFIX}/*")])
             .when("StringEquals", "s3:ResourceAccount", &own),
-        Statement::allow("LocateBucket", &["s3:GetBucketLocation"], vec![arn]).when("StringEquals", "s3:ResourceAccount", &own),
+        Statement::allow("LocateBucket", &["s3:GetBucketLocation"], vec![arn]).when(
+            "StringEquals",
+            "s3:ResourceAccount",
+            &own,
+        ),
         Statement::allow(
             "KeepArtifacts",
             &["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"],

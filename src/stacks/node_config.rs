@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::node_config::{AtApply, Benchmark, Expected, Node, NodeConfig, Readiness, SCHEMA_VERSION, TaskReference, Workload};
+use prefab_contract::node_config::{
+    AtApply, Benchmark, Expected, Node, NodeConfig, Readiness, SCHEMA_VERSION, TaskReference, Workload,
+};
 
 use super::cluster::node_ids;
 use super::interfaces;
@@ -21,7 +23,12 @@ pub fn of(spec: &Spec) -> NodeConfig<AtApply> {
         nodes: nodes(spec),
         expected: expected(spec),
         engine: AtApply::Digest,
-        tasks: spec.bootstrap.tasks.iter().map(|name| TaskReference { name: name.clone(), sha256: AtApply::Digest }).collect(),
+        tasks: spec
+            .bootstrap
+            .tasks
+            .iter()
+            .map(|name| TaskReference { name: name.clone(), sha256: AtApply::Digest })
+            .collect(),
         profile: match spec.bootstrap.profile {
             Profile::Base => "base".to_owned(),
             Profile::Serving => "serving".to_owned(),
@@ -58,7 +65,9 @@ pub fn of(spec: &Spec) -> NodeConfig<AtApply> {
 fn nodes(spec: &Spec) -> BTreeMap<String, Node> {
     let of_role = |role: Role| {
         let instance_type = &spec.cluster.pool(role).instance_type.name;
-        node_ids(spec, role).map(move |id| (id.as_str().to_owned(), Node { role: role.key().to_owned(), instance_type: instance_type.clone() }))
+        node_ids(spec, role).map(move |id| {
+            (id.as_str().to_owned(), Node { role: role.key().to_owned(), instance_type: instance_type.clone() })
+        })
     };
     Role::ALL.into_iter().flat_map(of_role).collect()
 }
@@ -66,7 +75,7 @@ fn nodes(spec: &Spec) -> BTreeMap<String, Node> {
 fn expected(spec: &Spec) -> BTreeMap<String, Expected> {
     let of_type = |of: &crate::instance_types::InstanceType| {
         let interfaces = interfaces::layout(&of.cards, spec.cluster.efa, spec.network.access);
-        let efa_interfaces = u32::from(of.cards.max_efa_interfaces).min(interfaces.iter().filter(|of| of.carries_efa()).count() as u32);
+        let efa_interfaces = interfaces.iter().map(|of| u32::from(of.carries_efa())).sum();
         Expected {
             gpus: of.gpu.count,
             gpu_name: of.gpu.name.clone(),
