@@ -78,7 +78,7 @@ mod tests {
                 Some((_, last, device, kind))
                     if *kind == of.kind && *device == of.device && *last != 0 && *last + 1 == of.card =>
                 {
-                    *last = of.card
+                    *last = of.card;
                 }
                 _ => groups.push((of.card, of.card, of.device, of.kind)),
             }
