@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 use crate::exit::Exit;
 
 mod instance_types;
+mod option_finding;
 mod size;
+mod table;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
 #[derive(Debug, Parser)]
