@@ -6,10 +6,16 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod folder;
+mod init;
 mod instance_types;
 mod option_finding;
+mod schema;
 mod size;
+mod spec_file;
+mod synth;
 mod table;
+mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
 #[derive(Debug, Parser)]
@@ -21,8 +27,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::Init),
+    Validate(validate::Validate),
+    Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Schema(schema::Schema),
 }
 
 /// Where a command writes: results to `out`, everything meant for a person beside them to `err`.
@@ -40,8 +50,12 @@ impl Cli {
     /// Whatever stopped the command, as a chain that a person reads.
     pub fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         match self.command {
+            Command::Init(command) => command.run(streams),
+            Command::Validate(command) => command.run(streams),
+            Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Schema(command) => command.run(streams),
         }
     }
 }

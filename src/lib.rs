@@ -5,6 +5,16 @@
 
 pub mod cli;
 pub mod exit;
+pub mod finding;
+pub mod spec;
+
+pub mod resources;
+pub mod stacks;
+pub mod summary;
+pub mod template;
+pub mod user_data;
+
 pub mod fit;
 pub mod instance_types;
+pub mod secret_literals;
 mod units;

@@ -114,10 +114,14 @@ pub trait Surroundings {
 }
 
 const NAME: Text = Text {
-    pattern: "^[A-Za-z](-?[A-Za-z0-9]){0,39}$",
-    allowed: "1 to 40 letters, digits and single hyphens, beginning with a letter",
+    // CloudFormation builds bucket and role names from it: longer, they would be cut; in capitals, folded.
+    pattern: "^[a-z][a-z0-9-]{0,22}[a-z0-9]$",
+    allowed: "2 to 24 lower-case letters, digits and hyphens, a letter first and no hyphen last",
 };
-const ARN: Text = Text { pattern: "^arn:[^:\\s]+:[^:\\s]+:[^:\\s]*:[^:\\s]*:\\S+$", allowed: "an ARN, `arn:partition:service:region:account:resource`" };
+const ARN: Text = Text {
+    pattern: "^arn:[^:\\s]+:[^:\\s]+:[^:\\s]*:[^:\\s]*:\\S+$",
+    allowed: "an ARN, `arn:partition:service:region:account:resource`",
+};
 
 const IAM: &[Field] = &[
     Field {
@@ -176,13 +180,21 @@ const BOOTSTRAP: &[Field] = &[
 ];
 
 /// The form of a spec.
-pub(self) const FIELDS: &[Field] = &[
-    Field { name: "version", presence: Presence::Required, shape: Shape::Whole { min: 1, max: 1 }, doc: "the version of this form" },
+const FIELDS: &[Field] = &[
+    Field {
+        name: "version",
+        presence: Presence::Required,
+        shape: Shape::Whole { min: 1, max: 1 },
+        doc: "the version of this form",
+    },
     Field { name: "name", presence: Presence::Required, shape: Shape::Text(NAME), doc: "prefix of stacks and names" },
     Field {
         name: "region",
         presence: Presence::Required,
-        shape: Shape::Text(Text { pattern: "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$", allowed: "a region code, such as `us-east-1`" }),
+        shape: Shape::Text(Text {
+            pattern: "^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$",
+            allowed: "a region code, such as `us-east-1`",
+        }),
         doc: "where everything is built",
     },
     Field {
@@ -202,13 +214,21 @@ pub(self) const FIELDS: &[Field] = &[
                 pattern: "^[A-Za-z0-9+\\-=.,_:@]{1,128}$",
                 allowed: "a tag key that the metadata service can serve: letters, digits and `+-=.,_:@`, no space or slash",
             },
-            of: &Shape::Text(Text { pattern: "^[\\w +\\-=.:/@]{0,256}$", allowed: "at most 256 letters, digits, spaces and `+-=._:/@`" }),
+            of: &Shape::Text(Text {
+                pattern: "^[\\w +\\-=.:/@]{0,256}$",
+                allowed: "at most 256 letters, digits, spaces and `+-=._:/@`",
+            }),
             // 50 tags a resource, less Name and the three that the nodes read.
             at_most: 46,
         },
         doc: "tags of instances, volumes, buckets, the security group and MLflow",
     },
-    Field { name: "network", presence: Presence::Default("{}"), shape: Shape::Object(network::NETWORK), doc: "where the nodes' interfaces live" },
+    Field {
+        name: "network",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(network::NETWORK),
+        doc: "where the nodes' interfaces live",
+    },
     Field {
         name: "mlflow",
         presence: Presence::Default("{\"kind\": \"none\"}"),
@@ -216,7 +236,12 @@ pub(self) const FIELDS: &[Field] = &[
         doc: "who records the results",
     },
     Field { name: "cluster", presence: Presence::Required, shape: Shape::Object(cluster::CLUSTER), doc: "the nodes" },
-    Field { name: "ports", presence: Presence::Default("{}"), shape: Shape::Object(network::PORTS), doc: "ports of the serving processes" },
+    Field {
+        name: "ports",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(network::PORTS),
+        doc: "ports of the serving processes",
+    },
     Field {
         name: "expose",
         presence: Presence::Default("[]"),
@@ -234,8 +259,18 @@ pub(self) const FIELDS: &[Field] = &[
         doc: "ARNs of SSM parameters or Secrets Manager secrets that nodes may read; never a value",
     },
     Field { name: "iam", presence: Presence::Default("{}"), shape: Shape::Object(IAM), doc: "what every role carries" },
-    Field { name: "bootstrap", presence: Presence::Default("{}"), shape: Shape::Object(BOOTSTRAP), doc: "what the node program does" },
-    Field { name: "workload", presence: Presence::Optional, shape: Shape::Object(workload::WORKLOAD), doc: "the model that will be served" },
+    Field {
+        name: "bootstrap",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(BOOTSTRAP),
+        doc: "what the node program does",
+    },
+    Field {
+        name: "workload",
+        presence: Presence::Optional,
+        shape: Shape::Object(workload::WORKLOAD),
+        doc: "the model that will be served",
+    },
     Field {
         name: "benchmark",
         presence: Presence::Default("{}"),
@@ -296,7 +331,12 @@ fn region_of(place: &Place<'_>, findings: &mut Findings) -> Option<Region> {
         let known = region::table().iter().map(|row| row.region.as_str());
         let action = shape::did_you_mean(region.as_str(), known)
             .unwrap_or_else(|| "nothing, if the region is new: what it offers is then not checked".to_owned());
-        findings.push(place.warning("unknown-region", format!("`{}`", region.as_str()), "a region of the table", action));
+        findings.push(place.warning(
+            "unknown-region",
+            format!("`{}`", region.as_str()),
+            "a region of the table",
+            action,
+        ));
     }
     Some(region)
 }
@@ -307,7 +347,12 @@ fn zone_of(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Optio
     if zone.is_none() {
         let prefix = region.row().map_or_else(String::new, |row| format!(" or `{}-az1`", row.zone_id_prefix));
         let allowed = format!("a zone of {}, such as `{0}a`{prefix}", region.as_str());
-        findings.push(place.error("zone-outside-region", format!("`{text}`"), allowed, "correct the zone or the region"));
+        findings.push(place.error(
+            "zone-outside-region",
+            format!("`{text}`"),
+            allowed,
+            "correct the zone or the region",
+        ));
     }
     zone
 }
@@ -367,7 +412,12 @@ fn bootstrap_of(place: &Place<'_>, findings: &mut Findings) -> Option<Bootstrap>
     for (index, (name, item)) in names.iter().zip(tasks.items()).enumerate() {
         if names[..index].contains(name) {
             let allowed = "each task once";
-            findings.push(item.error("repeated-task", format!("`{name}` a second time"), allowed, "remove one of the two"));
+            findings.push(item.error(
+                "repeated-task",
+                format!("`{name}` a second time"),
+                allowed,
+                "remove one of the two",
+            ));
         }
     }
     Some(Bootstrap {
@@ -386,7 +436,8 @@ fn bootstrap_of(place: &Place<'_>, findings: &mut Findings) -> Option<Bootstrap>
 
 /// Where a key that is unknown here does belong, as advice.
 fn belongs_elsewhere(key: &str, path: &str) -> Option<String> {
-    let homes: Vec<String> = FIELDS.iter().flat_map(|field| homes_of(key, field, "")).filter(|home| home != path).collect();
+    let homes: Vec<String> =
+        FIELDS.iter().flat_map(|field| homes_of(key, field, "")).filter(|home| home != path).collect();
     let advice = |home: &String| {
         if home.is_empty() { format!("move `{key}` to the top level") } else { format!("move `{key}` below `{home}`") }
     };

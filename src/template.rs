@@ -143,6 +143,7 @@ impl<R: Resource> Handle<R> {
     }
 
     /// `Fn::GetAtt`.
+    #[allow(clippy::needless_pass_by_value, reason = "attributes are constants")]
     pub fn get<T>(&self, attribute: Attribute<R, T>) -> Value<T> {
         Value::deferred(json!({ "Fn::GetAtt": [self.id.as_str(), attribute.name()] }))
     }
@@ -315,9 +316,14 @@ pub enum TemplateError {
 impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dangling { id } => write!(f, "`{id}` is referred to but not in the template; add it before it is used"),
+            Self::Dangling { id } => {
+                write!(f, "`{id}` is referred to but not in the template; add it before it is used")
+            }
             Self::Limit { what, found, allowed } => {
-                write!(f, "the template has {found} {what}, CloudFormation allows {allowed}; use fewer nodes or several specs")
+                write!(
+                    f,
+                    "the template has {found} {what}, CloudFormation allows {allowed}; use fewer nodes or several specs"
+                )
             }
         }
     }
@@ -379,8 +385,8 @@ fn dangling(json: &Json, known: &dyn Fn(&str) -> bool) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resources::s3::{Bucket, BucketPolicy};
     use crate::resources::iam::PolicyDocument;
+    use crate::resources::s3::{Bucket, BucketPolicy};
 
     #[test]
     fn a_handle_of_another_template_is_reported_by_name() {

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::Tag;
 use super::names::{
-    DeviceName, ImageId, InstanceId, LaunchTemplateId, LaunchTemplateVersion, PlacementGroupName, ProfileArn, SecurityGroupId, SubnetId,
-    Unused, VpcId,
+    DeviceName, ImageId, InstanceId, LaunchTemplateId, LaunchTemplateVersion, PlacementGroupName, ProfileArn,
+    SecurityGroupId, SubnetId, Unused, VpcId,
 };
 use crate::template::{Attribute, Resource, Value};
 
@@ -56,7 +56,13 @@ pub struct CidrRule {
 impl CidrRule {
     /// A rule for one TCP port.
     pub fn tcp(port: u16, cidr: &str, description: &str) -> Self {
-        Self { ip_protocol: "tcp", from_port: port, to_port: port, cidr_ip: cidr.to_owned(), description: description.to_owned() }
+        Self {
+            ip_protocol: "tcp",
+            from_port: port,
+            to_port: port,
+            cidr_ip: cidr.to_owned(),
+            description: description.to_owned(),
+        }
     }
 }
 
@@ -281,8 +287,12 @@ pub struct MetadataOptions {
 
 impl MetadataOptions {
     /// IMDSv2 only, not from containers, with tags: a node learns its name from its own tag.
-    pub const V2_WITH_TAGS: Self =
-        Self { http_endpoint: "enabled", http_tokens: "required", http_put_response_hop_limit: 1, instance_metadata_tags: "enabled" };
+    pub const V2_WITH_TAGS: Self = Self {
+        http_endpoint: "enabled",
+        http_tokens: "required",
+        http_put_response_hop_limit: 1,
+        instance_metadata_tags: "enabled",
+    };
 }
 
 /// One-minute metrics.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use super::names::{PolicyResource, ProfileArn, ProfileName, RoleArn, RoleName};
 use super::Tag;
+use super::names::{PolicyResource, ProfileArn, ProfileName, RoleArn, RoleName};
 use crate::template::{Attribute, Resource, Value};
 
 /// `AWS::IAM::Role`. Its policies are inline: they exist as soon as the role does, so that nothing races them.
@@ -115,7 +115,14 @@ enum Principal {
 impl Statement {
     /// Allows actions on resources.
     pub fn allow(sid: &'static str, action: &[&'static str], resource: Vec<Value<PolicyResource>>) -> Self {
-        Self { sid, effect: Effect::Allow, principal: None, action: action.to_vec(), resource, condition: BTreeMap::new() }
+        Self {
+            sid,
+            effect: Effect::Allow,
+            principal: None,
+            action: action.to_vec(),
+            resource,
+            condition: BTreeMap::new(),
+        }
     }
 
     /// Allows a service to take the role.
@@ -131,7 +138,8 @@ impl Statement {
 
     /// Adds a condition: operator, key and value.
     pub fn when(mut self, operator: &'static str, key: &'static str, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).unwrap_or_else(|error| panic!("condition values are plain data: {error}"));
+        let value =
+            serde_json::to_value(value).unwrap_or_else(|error| panic!("condition values are plain data: {error}"));
         self.condition.entry(operator).or_default().insert(key, value);
         self
     }

@@ -42,7 +42,9 @@ impl Bucket {
                 ignore_public_acls: true,
                 restrict_public_buckets: true,
             },
-            ownership_controls: OwnershipControls { rules: [OwnershipRule { object_ownership: "BucketOwnerEnforced" }] },
+            ownership_controls: OwnershipControls {
+                rules: [OwnershipRule { object_ownership: "BucketOwnerEnforced" }],
+            },
             bucket_encryption: Encryption {
                 server_side_encryption_configuration: [EncryptionRule {
                     server_side_encryption_by_default: EncryptionDefault { sse_algorithm: "AES256" },
@@ -144,13 +146,24 @@ struct NoncurrentAfter {
 
 impl LifecycleRule {
     fn enabled(id: &'static str) -> Self {
-        let (prefix, abort_incomplete_multipart_upload, expiration_in_days, noncurrent_version_expiration) = Default::default();
-        Self { id, status: "Enabled", prefix, abort_incomplete_multipart_upload, expiration_in_days, noncurrent_version_expiration }
+        let (prefix, abort_incomplete_multipart_upload, expiration_in_days, noncurrent_version_expiration) =
+            Default::default();
+        Self {
+            id,
+            status: "Enabled",
+            prefix,
+            abort_incomplete_multipart_upload,
+            expiration_in_days,
+            noncurrent_version_expiration,
+        }
     }
 
     /// Parts of uploads that never ended go after so many days.
     pub fn broken_uploads(days_after_initiation: u32) -> Self {
-        Self { abort_incomplete_multipart_upload: Some(AbortAfter { days_after_initiation }), ..Self::enabled("BrokenUploads") }
+        Self {
+            abort_incomplete_multipart_upload: Some(AbortAfter { days_after_initiation }),
+            ..Self::enabled("BrokenUploads")
+        }
     }
 
     /// Objects below a prefix go after so many days.
@@ -160,7 +173,10 @@ impl LifecycleRule {
 
     /// Overwritten versions go after so many days.
     pub fn overwritten(noncurrent_days: u32) -> Self {
-        Self { noncurrent_version_expiration: Some(NoncurrentAfter { noncurrent_days }), ..Self::enabled("Overwritten") }
+        Self {
+            noncurrent_version_expiration: Some(NoncurrentAfter { noncurrent_days }),
+            ..Self::enabled("Overwritten")
+        }
     }
 }
 

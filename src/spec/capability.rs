@@ -8,7 +8,7 @@ use crate::finding::Findings;
 use crate::fit;
 
 /// The most nodes of one cluster stack: CloudFormation's 500 resources less those that are no node (a test counts them).
-pub const MOST_NODES: u32 = 490;
+pub(super) const MOST_NODES: u32 = 490;
 /// The most instances of one capacity block (EC2 user guide).
 const MOST_NODES_IN_A_BLOCK: u32 = 64;
 
@@ -51,12 +51,18 @@ fn peers(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
         let alone = [prefill, decode].into_iter().find(|of| of.efa_speaks_only_to_itself());
         let at = place.field("decode").field("instance_type");
         if let Some(alone) = alone {
-            let allowed = format!("one type: the EFA of {} reaches no other type (EC2 user guide, EFA limitations)", alone.name);
+            let allowed =
+                format!("one type: the EFA of {} reaches no other type (EC2 user guide, EFA limitations)", alone.name);
             findings.push(at.error("efa-cannot-reach-other-type", found, allowed, "use the same type for both roles"));
         } else if prefill.efa_gbps != decode.efa_gbps {
             let found = format!("{} Gbit/s for prefill, {} for decode", prefill.efa_gbps, decode.efa_gbps);
             let allowed = "equal EFA rates, for transfers that neither side holds back";
-            findings.push(at.warning("uneven-efa-rates", found, allowed, "expect the lower rate, or choose types of equal rate"));
+            findings.push(at.warning(
+                "uneven-efa-rates",
+                found,
+                allowed,
+                "expect the lower rate, or choose types of equal rate",
+            ));
         }
         if cluster.placement == Placement::Own {
             let found = format!("{} and {} in one cluster placement group", prefill.name, decode.name);
@@ -69,7 +75,12 @@ fn peers(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     if nodes > MOST_NODES {
         let found = format!("{nodes} nodes ({} + {})", cluster.prefill.count, cluster.decode.count);
         let allowed = format!("at most {MOST_NODES} nodes: a stack has at most 500 resources, and ten are no node");
-        findings.push(place.field("prefill").field("count").error("too-many-nodes", found, allowed, format!("lower the counts to {MOST_NODES} together, or use several specs")));
+        findings.push(place.field("prefill").field("count").error(
+            "too-many-nodes",
+            found,
+            allowed,
+            format!("lower the counts to {MOST_NODES} together, or use several specs"),
+        ));
     }
 }
 
@@ -81,7 +92,12 @@ fn capacity(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     if let [first, second] = cluster.instance_types()[..] {
         let found = format!("{} and {}", first.name, second.name);
         let allowed = "one type: a reservation or block holds capacity of one type";
-        findings.push(at.error("reservation-of-two-types", found, allowed, "use the reservation's type for both roles"));
+        findings.push(at.error(
+            "reservation-of-two-types",
+            found,
+            allowed,
+            "use the reservation's type for both roles",
+        ));
     }
     if !matches!(cluster.capacity, Capacity::Block { .. }) {
         return;
@@ -89,14 +105,28 @@ fn capacity(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     for role in distinct(cluster).filter(|role| !cluster.pool(*role).instance_type.capacity_block) {
         let at = place.field(role.key()).field("instance_type");
         let found = format!("{}, which capacity blocks do not offer", cluster.pool(role).instance_type.name);
-        let offered = crate::instance_types::accepted().filter(|of| of.capacity_block).map(|of| of.name.as_str()).collect::<Vec<_>>().join(", ");
+        let offered = crate::instance_types::accepted()
+            .filter(|of| of.capacity_block)
+            .map(|of| of.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
         let allowed = format!("a type that has blocks: {offered}");
-        findings.push(at.error("no-blocks-of-this-type", found, allowed, "choose one of them, or another kind of capacity"));
+        findings.push(at.error(
+            "no-blocks-of-this-type",
+            found,
+            allowed,
+            "choose one of them, or another kind of capacity",
+        ));
     }
     let nodes = cluster.node_count();
     if nodes > MOST_NODES_IN_A_BLOCK {
         let allowed = format!("at most {MOST_NODES_IN_A_BLOCK} instances in one block");
-        findings.push(at.error("too-many-nodes-in-block", format!("{nodes} nodes"), allowed, "lower the counts, or use a spec for each block"));
+        findings.push(at.error(
+            "too-many-nodes-in-block",
+            format!("{nodes} nodes"),
+            allowed,
+            "lower the counts, or use a spec for each block",
+        ));
     }
 }
 
@@ -110,7 +140,10 @@ fn public_interfaces(network: &Network, cluster: &Cluster, place: &Place<'_>, fi
         if of.cards.count > 1 {
             findings.push(place.field("public").error(
                 "public-address-with-several-interfaces",
-                format!("`true` with {}, which has {} network cards and so launches with {} or more interfaces", of.name, of.cards.count, of.cards.count),
+                format!(
+                    "`true` with {}, which has {} network cards and so launches with {} or more interfaces",
+                    of.name, of.cards.count, of.cards.count
+                ),
                 "`false`: EC2 refuses AssociatePublicIpAddress when an instance launches with several interfaces",
                 "use a private subnet with a NAT gateway or endpoints for S3, SSM and CloudFormation",
             ));
@@ -119,7 +152,13 @@ fn public_interfaces(network: &Network, cluster: &Cluster, place: &Place<'_>, fi
 }
 
 /// What the type cannot do in hardware, and what that means for a KV transfer.
-fn direct_paths(role: Role, cluster: &Cluster, benchmark: Option<&Benchmark>, place: &Place<'_>, findings: &mut Findings) {
+fn direct_paths(
+    role: Role,
+    cluster: &Cluster,
+    benchmark: Option<&Benchmark>,
+    place: &Place<'_>,
+    findings: &mut Findings,
+) {
     let of = cluster.pool(role).instance_type;
     let at = place.field(role.key()).field("instance_type");
     if !of.gpudirect {
@@ -149,22 +188,23 @@ fn direct_paths(role: Role, cluster: &Cluster, benchmark: Option<&Benchmark>, pl
 fn workload_fits(role: Role, workload: &Workload, cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     let of = cluster.pool(role).instance_type;
     let tp = workload.tp(role);
-    let at = place.field("tensor_parallel").field(role.key());
-    if tp > of.gpu.count {
-        let found = format!("{tp} ranks on {} with {} GPUs", of.name, of.gpu.count);
-        let allowed = format!("at most {} ranks: an engine's ranks are on one node", of.gpu.count);
-        findings.push(at.error("more-ranks-than-gpus", found, allowed, "lower tensor_parallel or choose a larger type"));
-        return;
-    }
     let Some(longest) = workload.prompt_tokens.iter().copied().max() else { return };
-    // A model that tensor parallelism does not divide has a finding of its own.
-    let Ok(fit) = fit::check(&workload.model, of, tp, longest) else { return };
-    if !fit.fits {
-        findings.push(place.field("prompt_tokens").warning(
-            "workload-does-not-fit",
-            format!("{longest} tokens of {} on {} at tensor parallel {tp} ({})", workload.model.name, of.name, role.key()),
-            fit.what_fits(),
-            "shorten the prompts, raise tensor_parallel, or choose GPUs with more memory; `prefab size --explain` shows the sum",
-        ));
+    match fit::check(&workload.model, of, tp, longest) {
+        // A degree that the heads do not allow is a finding of its section.
+        Err(fit::Refusal::Shape(_)) => {}
+        Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {
+            let at = place.field("tensor_parallel").field(role.key());
+            findings.push(at.error(refusal.code(), refusal.found(), refusal.allowed(), refusal.action()));
+        }
+        Ok(fit) if !fit.fits => {
+            let found = format!("{} ({})", fit.found(), role.key());
+            findings.push(place.field("prompt_tokens").warning(
+                "workload-does-not-fit",
+                found,
+                fit.allowed(),
+                fit.action(),
+            ));
+        }
+        Ok(_) => {}
     }
 }

@@ -147,7 +147,12 @@ impl Cluster {
 const MOST_NODES: u64 = 10_000;
 
 const POOL: &[Field] = &[
-    Field { name: "count", presence: Presence::Required, shape: Shape::Whole { min: 1, max: MOST_NODES }, doc: "how many nodes" },
+    Field {
+        name: "count",
+        presence: Presence::Required,
+        shape: Shape::Whole { min: 1, max: MOST_NODES },
+        doc: "how many nodes",
+    },
     Field {
         name: "instance_type",
         presence: Presence::Required,
@@ -166,7 +171,11 @@ const RESERVATION_ID: Field = Field {
 const CAPACITY: &[Kind] = &[
     Kind { name: "on-demand", doc: "what EC2 has at the moment", fields: &[] },
     Kind { name: "reservation", doc: "an on-demand capacity reservation", fields: &[RESERVATION_ID] },
-    Kind { name: "block", doc: "a capacity block: paid, for a window, at most 64 instances", fields: &[RESERVATION_ID] },
+    Kind {
+        name: "block",
+        doc: "a capacity block: paid, for a window, at most 64 instances",
+        fields: &[RESERVATION_ID],
+    },
 ];
 
 const PLACEMENT: &[Field] = &[
@@ -188,7 +197,10 @@ const IMAGE: &[Field] = &[
     Field {
         name: "parameter",
         presence: Presence::Optional,
-        shape: Shape::Text(Text { pattern: "^/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$", allowed: "the name of an SSM parameter, beginning with `/`" }),
+        shape: Shape::Text(Text {
+            pattern: "^/[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$",
+            allowed: "the name of an SSM parameter, beginning with `/`",
+        }),
         doc: "a public parameter that names an image; resolved once at apply",
     },
     Field {
@@ -210,7 +222,12 @@ const VOLUME: &[Field] = &[
         shape: Shape::Whole { min: 80, max: 65_536 },
         doc: "by default room for the image and for weights that fill every GPU",
     },
-    Field { name: "iops", presence: Presence::Default("6000"), shape: Shape::Whole { min: 3000, max: 80_000 }, doc: "operations a second" },
+    Field {
+        name: "iops",
+        presence: Presence::Default("6000"),
+        shape: Shape::Whole { min: 3000, max: 80_000 },
+        doc: "operations a second",
+    },
     Field {
         name: "throughput_mib_per_s",
         presence: Presence::Default("500"),
@@ -227,13 +244,43 @@ const EFA: &[Field] = &[Field {
 }];
 
 pub(super) const CLUSTER: &[Field] = &[
-    Field { name: "prefill", presence: Presence::Required, shape: Shape::Object(POOL), doc: "the nodes that fill KV caches" },
+    Field {
+        name: "prefill",
+        presence: Presence::Required,
+        shape: Shape::Object(POOL),
+        doc: "the nodes that fill KV caches",
+    },
     Field { name: "decode", presence: Presence::Required, shape: Shape::Object(POOL), doc: "the nodes that read them" },
-    Field { name: "capacity", presence: Presence::Default("{\"kind\": \"on-demand\"}"), shape: Shape::Kinds(CAPACITY), doc: "what pays for the nodes" },
-    Field { name: "placement_group", presence: Presence::Default("{}"), shape: Shape::Object(PLACEMENT), doc: "which placement group the nodes are in" },
-    Field { name: "image", presence: Presence::Default(DEFAULT_IMAGE), shape: Shape::OneOf(IMAGE), doc: "what the nodes boot" },
-    Field { name: "volume", presence: Presence::Default("{}"), shape: Shape::Object(VOLUME), doc: "the encrypted gp3 root volume" },
-    Field { name: "efa", presence: Presence::Default("{}"), shape: Shape::Object(EFA), doc: "how EFA interfaces are laid out" },
+    Field {
+        name: "capacity",
+        presence: Presence::Default("{\"kind\": \"on-demand\"}"),
+        shape: Shape::Kinds(CAPACITY),
+        doc: "what pays for the nodes",
+    },
+    Field {
+        name: "placement_group",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(PLACEMENT),
+        doc: "which placement group the nodes are in",
+    },
+    Field {
+        name: "image",
+        presence: Presence::Default(DEFAULT_IMAGE),
+        shape: Shape::OneOf(IMAGE),
+        doc: "what the nodes boot",
+    },
+    Field {
+        name: "volume",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(VOLUME),
+        doc: "the encrypted gp3 root volume",
+    },
+    Field {
+        name: "efa",
+        presence: Presence::Default("{}"),
+        shape: Shape::Object(EFA),
+        doc: "how EFA interfaces are laid out",
+    },
 ];
 
 impl Cluster {
@@ -241,15 +288,25 @@ impl Cluster {
         let prefill = pool_of(&place.field("prefill"), findings);
         let decode = pool_of(&place.field("decode"), findings);
         let capacity = capacity_of(&place.field("capacity"));
-        let placement = capacity.as_ref().and_then(|capacity| placement_of(&place.field("placement_group"), capacity, findings));
+        let placement =
+            capacity.as_ref().and_then(|capacity| placement_of(&place.field("placement_group"), capacity, findings));
         let image = image_of(&place.field("image"), findings);
-        let recommended = [&prefill, &decode].into_iter().flatten().map(|pool| pool.instance_type.recommended_volume_gib()).max();
+        let recommended =
+            [&prefill, &decode].into_iter().flatten().map(|pool| pool.instance_type.recommended_volume_gib()).max();
         let volume = volume_of(&place.field("volume"), recommended, findings);
         let efa = match place.field("efa").field("mode").text()? {
             "efa" => EfaMode::Efa,
             _ => EfaMode::Recommended,
         };
-        Some(Self { prefill: prefill?, decode: decode?, capacity: capacity?, placement: placement?, image: image?, volume: volume?, efa })
+        Some(Self {
+            prefill: prefill?,
+            decode: decode?,
+            capacity: capacity?,
+            placement: placement?,
+            image: image?,
+            volume: volume?,
+            efa,
+        })
     }
 }
 
@@ -276,7 +333,12 @@ fn placement_of(place: &Place<'_>, capacity: &Capacity, findings: &mut Findings)
     let (enabled, name) = (place.field("enabled"), place.field("name"));
     if name.text().is_some() && enabled.switch() == Some(false) {
         let found = format!("`enabled: false` beside `name: {}`", name.text()?);
-        findings.push(enabled.error("contradictory-placement-group", found, "a name, or `enabled: false`", "remove one of the two"));
+        findings.push(enabled.error(
+            "contradictory-placement-group",
+            found,
+            "a name, or `enabled: false`",
+            "remove one of the two",
+        ));
         return None;
     }
     let wanted = name.text().is_some() || enabled.switch() == Some(true);
@@ -338,7 +400,12 @@ fn volume_of(place: &Place<'_>, recommended_gib: Option<u32>, findings: &mut Fin
     if throughput_mib_per_s * 4 > iops {
         let found = format!("{throughput_mib_per_s} MiB/s beside {iops} operations/s");
         let allowed = "at most a quarter MiB/s for each operation a second";
-        findings.push(throughput.error("throughput-beyond-iops", found, allowed, format!("set iops to {} or more", throughput_mib_per_s * 4)));
+        findings.push(throughput.error(
+            "throughput-beyond-iops",
+            found,
+            allowed,
+            format!("set iops to {} or more", throughput_mib_per_s * 4),
+        ));
     }
     // A volume whose recommendation is unknown belongs to a refused type; its own finding says so.
     let size_gib = if size.is_absent() { recommended_gib.unwrap_or_default() } else { size.whole32()? };

@@ -115,9 +115,9 @@ fn find_secrets(text: &str, findings: &mut Findings) {
             column: secret.column,
             ..whole(
                 "secret-literal",
-                format!("what looks like {} ({} characters, not shown)", secret.kind, secret.characters),
+                format!("{} ({} characters, not shown)", secret.kind.what(), secret.characters),
                 "names of secrets, never values".to_owned(),
-                "store it in Secrets Manager or as an SSM SecureString, give its ARN under `secrets`, and revoke this one",
+                secret.kind.instead(),
             )
         });
     }
@@ -180,11 +180,23 @@ impl Builder<'_> {
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents == 2 {
-                    self.refuse(at, "several-documents", "a second YAML document", "one document", "remove what follows `---`");
+                    self.refuse(
+                        at,
+                        "several-documents",
+                        "a second YAML document",
+                        "one document",
+                        "remove what follows `---`",
+                    );
                 }
             }
             Event::Alias(_) => {
-                self.refuse(at, "yaml-alias", "an alias (`*name`)", "values written out", "write the value itself here");
+                self.refuse(
+                    at,
+                    "yaml-alias",
+                    "an alias (`*name`)",
+                    "values written out",
+                    "write the value itself here",
+                );
                 self.place(Node { at, value: NodeValue::Scalar { text: String::new(), quoted: false } });
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -210,7 +222,13 @@ impl Builder<'_> {
             self.refuse(at, "yaml-anchor", "an anchor (`&name`)", "values written out", "remove the anchor");
         }
         if tagged {
-            self.refuse(at, "yaml-tag", "a tag (`!name`)", "plain YAML values", "remove the tag; quote a text that begins with `!`");
+            self.refuse(
+                at,
+                "yaml-tag",
+                "a tag (`!name`)",
+                "plain YAML values",
+                "remove the tag; quote a text that begins with `!`",
+            );
         }
     }
 
@@ -222,7 +240,13 @@ impl Builder<'_> {
         }
         // A collection as a key: `{a: 1}: b`. The key is lost, so the value that follows has no place.
         if let Some(Open { filling: Filling::Map { key: None, .. }, .. }) = self.open.last() {
-            self.refuse(at, "yaml-key", "a list or map as a key", "a word as a key", "quote text that begins with `{`, `[` or `?`");
+            self.refuse(
+                at,
+                "yaml-key",
+                "a list or map as a key",
+                "a word as a key",
+                "quote text that begins with `{`, `[` or `?`",
+            );
             self.usable = false;
         }
         self.open.push(Open { at, filling });
@@ -298,7 +322,16 @@ fn mark_of_byte(bytes: &[u8], offset: usize) -> Mark {
 
 fn whole(code: &'static str, found: String, allowed: String, action: &str) -> Finding {
     let Mark { line, column } = Mark::START;
-    Finding { code, severity: Severity::Error, path: String::new(), line, column, found, allowed, action: action.to_owned() }
+    Finding {
+        code,
+        severity: Severity::Error,
+        path: String::new(),
+        line,
+        column,
+        found,
+        allowed,
+        action: action.to_owned(),
+    }
 }
 
 fn warning(code: &'static str, found: &str, allowed: &str, action: &str) -> Finding {

@@ -67,8 +67,10 @@ pub enum Trust {
     Unconditional,
 }
 
-const SERVER_NAME: Text =
-    Text { pattern: "^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$", allowed: "1 to 256 letters, digits and hyphens, no hyphen at either end" };
+const SERVER_NAME: Text = Text {
+    pattern: "^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$",
+    allowed: "1 to 256 letters, digits and hyphens, no hyphen at either end",
+};
 
 const TRUST: Field = Field {
     name: "trust",
@@ -76,7 +78,8 @@ const TRUST: Field = Field {
     shape: Shape::Choice(&["full", "source-account", "none"]),
     doc: "conditions of the role's trust policy; `full` adds aws:SourceArn",
 };
-const NAME: Field = Field { name: "name", presence: Presence::Required, shape: Shape::Text(SERVER_NAME), doc: "its exact name" };
+const NAME: Field =
+    Field { name: "name", presence: Presence::Required, shape: Shape::Text(SERVER_NAME), doc: "its exact name" };
 
 pub(super) const KINDS: &[Kind] = &[
     Kind {
@@ -84,17 +87,29 @@ pub(super) const KINDS: &[Kind] = &[
         doc: "a tracking server of our own: billed by the hour, about 25 minutes to create",
         fields: &[
             NAME,
-            Field { name: "size", presence: Presence::Default("Small"), shape: Shape::Choice(&["Small", "Medium", "Large"]), doc: "Small serves up to 25 users" },
+            Field {
+                name: "size",
+                presence: Presence::Default("Small"),
+                shape: Shape::Choice(&["Small", "Medium", "Large"]),
+                doc: "Small serves up to 25 users",
+            },
             Field {
                 name: "version",
                 presence: Presence::Optional,
-                shape: Shape::Text(Text { pattern: "^[0-9]+(\\.[0-9]+)+$", allowed: "an MLflow version in quotes, such as \"3.0\"" }),
+                shape: Shape::Text(Text {
+                    pattern: "^[0-9]+(\\.[0-9]+)+$",
+                    allowed: "an MLflow version in quotes, such as \"3.0\"",
+                }),
                 doc: "the MLflow version; the service's newest when absent",
             },
             TRUST,
         ],
     },
-    Kind { name: "app", doc: "an MLflow app of our own: serverless, about 5 minutes to create", fields: &[NAME, TRUST] },
+    Kind {
+        name: "app",
+        doc: "an MLflow app of our own: serverless, about 5 minutes to create",
+        fields: &[NAME, TRUST],
+    },
     Kind {
         name: "existing",
         doc: "one that exists; nothing is created or deleted",
@@ -112,6 +127,11 @@ pub(super) const KINDS: &[Kind] = &[
 ];
 
 impl Mlflow {
+    /// Whether the stacks make it.
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::TrackingServer { .. } | Self::App { .. })
+    }
+
     pub(super) fn of(place: &Place<'_>, region: Option<&Region>, findings: &mut Findings) -> Option<Self> {
         let kind = place.field("kind").text()?;
         if let Some(region) = region {
@@ -158,7 +178,10 @@ fn region_has(kind: &str, place: &Place<'_>, region: &Region, findings: &mut Fin
             .chain(["existing", "none"])
             .collect();
         let found = format!("`{kind}`; {} (partition {}) has no {what}", region.as_str(), region.partition());
-        let allowed = format!("one of {} in this region", others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+        let allowed = format!(
+            "one of {} in this region",
+            others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        );
         findings.push(place.field("kind").error("mlflow-kind-not-in-region", found, allowed, "choose one of them"));
     }
 }
@@ -168,7 +191,12 @@ fn existing(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Opti
     if arn.partition() != region.partition() {
         let allowed = format!("an ARN of the cluster's partition, {}", region.partition());
         let found = format!("partition `{}`", arn.partition());
-        findings.push(place.error("mlflow-outside-partition", found, allowed, "name a server that the nodes' role can call"));
+        findings.push(place.error(
+            "mlflow-outside-partition",
+            found,
+            allowed,
+            "name a server that the nodes' role can call",
+        ));
     }
     let kind = match arn.resource().split_once('/') {
         Some(("mlflow-app", _)) => ExistingKind::App,

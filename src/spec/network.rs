@@ -62,13 +62,18 @@ pub(super) const NETWORK: &[Field] = &[
     Field {
         name: "vpc",
         presence: Presence::Default("default"),
-        shape: Shape::Text(Text { pattern: "^(default|vpc-[0-9a-f]{8,17})$", allowed: "`default` or an id, `vpc-…`" }),
+        shape: Shape::Text(Text {
+            pattern: "^(default|vpc-[0-9a-f]{8,17})$", allowed: "`default` or an id, `vpc-…`"
+        }),
         doc: "the VPC",
     },
     Field {
         name: "subnet",
         presence: Presence::Default("default"),
-        shape: Shape::Text(Text { pattern: "^(default|subnet-[0-9a-f]{8,17})$", allowed: "`default` or an id, `subnet-…`" }),
+        shape: Shape::Text(Text {
+            pattern: "^(default|subnet-[0-9a-f]{8,17})$",
+            allowed: "`default` or an id, `subnet-…`",
+        }),
         doc: "the one subnet of all nodes, in the availability zone",
     },
     Field {
@@ -91,11 +96,19 @@ pub(super) const PORTS: &[Field] = &[
 ];
 
 pub(super) const EXPOSURE: &[Field] = &[
-    Field { name: "port", presence: Presence::Required, shape: Shape::Choice(&["vllm", "proxy", "decode"]), doc: "a port of `ports` by name" },
+    Field {
+        name: "port",
+        presence: Presence::Required,
+        shape: Shape::Choice(&["vllm", "proxy", "decode"]),
+        doc: "a port of `ports` by name",
+    },
     Field {
         name: "cidr",
         presence: Presence::Required,
-        shape: Shape::Text(Text { pattern: "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$", allowed: "an IPv4 range, such as `10.0.0.0/16`" }),
+        shape: Shape::Text(Text {
+            pattern: "^[0-9]{1,3}(\\.[0-9]{1,3}){3}/[0-9]{1,2}$",
+            allowed: "an IPv4 range, such as `10.0.0.0/16`",
+        }),
         doc: "who may reach it",
     },
 ];
@@ -114,7 +127,12 @@ impl Network {
         let (vpc_choice, subnet_choice) = (choice(vpc.text()?), choice(subnet.text()?));
         if vpc_choice != Choice::Default && subnet_choice == Choice::Default {
             let found = format!("`default` inside `{}`", vpc.text()?);
-            findings.push(subnet.error("default-subnet-of-a-named-vpc", found, "a subnet id of that VPC", "name the subnet: only the default VPC has default subnets"));
+            findings.push(subnet.error(
+                "default-subnet-of-a-named-vpc",
+                found,
+                "a subnet id of that VPC",
+                "name the subnet: only the default VPC has default subnets",
+            ));
         }
         let access = if public.switch()? { Access::Public } else { Access::Private };
         if access == Access::Private && subnet_choice == Choice::Default {
@@ -141,11 +159,21 @@ impl Ports {
         for (index, (name, port)) in given.iter().enumerate() {
             if let Some((first, _)) = given[..index].iter().find(|(_, earlier)| earlier == port) {
                 let found = format!("{port}, which is `{first}` already");
-                findings.push(place.field(name).error("repeated-port", found, "a port of its own for each", "choose another port"));
+                findings.push(place.field(name).error(
+                    "repeated-port",
+                    found,
+                    "a port of its own for each",
+                    "choose another port",
+                ));
             }
         }
         let port = |name| given.iter().find(|(given, _)| *given == name).map(|(_, port)| *port);
-        Some(Self { vllm: port("vllm")?, proxy: port("proxy")?, decode: port("decode")?, side_channel: port("side_channel")? })
+        Some(Self {
+            vllm: port("vllm")?,
+            proxy: port("proxy")?,
+            decode: port("decode")?,
+            side_channel: port("side_channel")?,
+        })
     }
 
     fn by_name(&self, name: &str) -> Option<u16> {
@@ -183,11 +211,21 @@ pub(super) fn exposures_of(place: &Place<'_>, ports: Option<&Ports>, findings: &
 fn range_of(text: &str, place: &Place<'_>, findings: &mut Findings) -> Option<String> {
     let (address, length) = text.split_once('/')?;
     let (Ok(address), Ok(length)) = (address.parse::<Ipv4Addr>(), length.parse::<u32>()) else {
-        findings.push(place.error("malformed-cidr", format!("`{text}`"), "four numbers up to 255 and a length up to 32", "correct the range"));
+        findings.push(place.error(
+            "malformed-cidr",
+            format!("`{text}`"),
+            "four numbers up to 255 and a length up to 32",
+            "correct the range",
+        ));
         return None;
     };
     if length > 32 {
-        findings.push(place.error("malformed-cidr", format!("`{text}`"), "a length from 1 to 32", "correct the length"));
+        findings.push(place.error(
+            "malformed-cidr",
+            format!("`{text}`"),
+            "a length from 1 to 32",
+            "correct the length",
+        ));
         return None;
     }
     if length == 0 {
@@ -202,7 +240,12 @@ fn range_of(text: &str, place: &Place<'_>, findings: &mut Findings) -> Option<St
     let network = Ipv4Addr::from(u32::from(address) & (u32::MAX << (32 - length)));
     if network != address {
         let action = format!("write `{network}/{length}`");
-        findings.push(place.error("malformed-cidr", format!("`{text}`, which has host bits set"), "the first address of the range", action));
+        findings.push(place.error(
+            "malformed-cidr",
+            format!("`{text}`, which has host bits set"),
+            "the first address of the range",
+            action,
+        ));
         return None;
     }
     Some(text.to_owned())

@@ -33,8 +33,9 @@ const PARTITIONS: &[(&str, &str)] = &[
 ];
 
 static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
-    let rows = csv::Reader::from_reader(include_bytes!("../regions.csv").as_slice()).into_deserialize().collect();
-    rows.unwrap_or_else(|error: csv::Error| panic!("src/regions.csv, which every test reads, is wrong: {error}"))
+    let table = csv::Reader::from_reader(include_bytes!("../regions.csv").as_slice());
+    let rows: Result<Vec<Row>, csv::Error> = table.into_deserialize().collect();
+    rows.unwrap_or_else(|error| panic!("src/regions.csv, which every test reads, is wrong: {error}"))
 });
 
 /// All regions of the table.
@@ -68,7 +69,9 @@ impl AvailabilityZone {
     pub(super) fn within(zone: &str, region: &Region) -> Option<Self> {
         let inside = match zone.split_once("-az") {
             Some((prefix, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-                region.row().is_none_or(|row| prefix == row.zone_id_prefix || prefix.starts_with(&format!("{}-", row.zone_id_prefix)))
+                region.row().is_none_or(|row| {
+                    prefix == row.zone_id_prefix || prefix.starts_with(&format!("{}-", row.zone_id_prefix))
+                })
             }
             _ => zone.strip_prefix(region.as_str()).is_some_and(|rest| {
                 // `a`, or a local zone such as `-dfw-2a`.
@@ -91,7 +94,10 @@ mod tests {
     #[test]
     fn a_region_tells_its_partition_and_its_zones() {
         let gov = Region::new("us-gov-west-1");
-        assert_eq!((Region::new("cn-north-1").partition(), gov.partition(), Region::new("us-east-1").partition()), ("aws-cn", "aws-us-gov", "aws"));
+        assert_eq!(
+            (Region::new("cn-north-1").partition(), gov.partition(), Region::new("us-east-1").partition()),
+            ("aws-cn", "aws-us-gov", "aws")
+        );
         let east = Region::new("us-east-1");
         for inside in ["us-east-1c", "use1-az4", "us-east-1-dfw-2a", "use1-dfw2-az1"] {
             assert!(AvailabilityZone::within(inside, &east).is_some(), "{inside}");

@@ -47,7 +47,8 @@ fn of(shape: &Shape) -> Json {
         Shape::Switch => json!({ "type": "boolean" }),
         Shape::Choice(words) => json!({ "type": "string", "enum": words }),
         Shape::SwitchOr(words) => {
-            let all: Vec<Json> = [true.into(), false.into()].into_iter().chain(words.iter().map(|word| (*word).into())).collect();
+            let all: Vec<Json> =
+                [true.into(), false.into()].into_iter().chain(words.iter().map(|word| (*word).into())).collect();
             json!({ "enum": all })
         }
     }

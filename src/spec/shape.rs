@@ -31,10 +31,21 @@ pub(super) enum Shape {
     Kinds(&'static [Kind]),
     /// Exactly one of these keys.
     OneOf(&'static [Field]),
-    List { of: &'static Shape, at_least: usize, at_most: usize },
-    Map { key: Text, of: &'static Shape, at_most: usize },
+    List {
+        of: &'static Shape,
+        at_least: usize,
+        at_most: usize,
+    },
+    Map {
+        key: Text,
+        of: &'static Shape,
+        at_most: usize,
+    },
     Text(Text),
-    Whole { min: u64, max: u64 },
+    Whole {
+        min: u64,
+        max: u64,
+    },
     Switch,
     Choice(&'static [&'static str]),
     /// `true`, `false` or one of these words.
@@ -154,19 +165,27 @@ impl<'a> Place<'a> {
         }
     }
 
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
     /// An error at this place.
-    pub(super) fn error(&self, code: &'static str, found: String, allowed: impl Into<String>, action: impl Into<String>) -> Finding {
+    pub(super) fn error(
+        &self,
+        code: &'static str,
+        found: String,
+        allowed: impl Into<String>,
+        action: impl Into<String>,
+    ) -> Finding {
         let Mark { line, column } = self.checked.at;
         let (path, allowed, action) = (self.path.clone(), allowed.into(), action.into());
         Finding { code, severity: Severity::Error, path, line, column, found, allowed, action }
     }
 
     /// A warning at this place.
-    pub(super) fn warning(&self, code: &'static str, found: String, allowed: impl Into<String>, action: impl Into<String>) -> Finding {
+    pub(super) fn warning(
+        &self,
+        code: &'static str,
+        found: String,
+        allowed: impl Into<String>,
+        action: impl Into<String>,
+    ) -> Finding {
         Finding { severity: Severity::Warning, ..self.error(code, found, allowed, action) }
     }
 }
@@ -219,7 +238,14 @@ impl Walk<'_> {
     fn present(&mut self, node: &Node, field: &Field, path: &str) -> Checked {
         if node.is_null() {
             let allowed = field.shape.describe();
-            self.error(node.at, path, "empty-value", "a key without a value".to_owned(), allowed, "give a value or remove the key");
+            self.error(
+                node.at,
+                path,
+                "empty-value",
+                "a key without a value".to_owned(),
+                allowed,
+                "give a value or remove the key",
+            );
             return Checked { at: node.at, value: CheckedValue::Invalid };
         }
         self.value(node, &field.shape, path)
@@ -236,7 +262,14 @@ impl Walk<'_> {
             }
             Presence::Required => {
                 let action = format!("add `{}: …` ({})", field.name, field.doc);
-                self.error(at, &joined(path, field.name), "missing-field", "nothing".to_owned(), field.shape.describe(), &action);
+                self.error(
+                    at,
+                    &joined(path, field.name),
+                    "missing-field",
+                    "nothing".to_owned(),
+                    field.shape.describe(),
+                    &action,
+                );
                 Checked { at, value: CheckedValue::Invalid }
             }
         }
@@ -267,7 +300,14 @@ impl Walk<'_> {
             return object;
         }
         let found = if given == 0 { "none of them".to_owned() } else { format!("{given} of them") };
-        self.error(node.at, path, "not-exactly-one", found, format!("exactly one of {}", ticked(&names)), "keep the one that you mean");
+        self.error(
+            node.at,
+            path,
+            "not-exactly-one",
+            found,
+            format!("exactly one of {}", ticked(&names)),
+            "keep the one that you mean",
+        );
         None
     }
 
@@ -278,13 +318,27 @@ impl Walk<'_> {
         };
         if items.len() < at_least || items.len() > at_most {
             let found = format!("{} entries", items.len());
-            self.error(node.at, path, "wrong-length", found, format!("{at_least} to {at_most} entries"), "add or remove entries");
+            self.error(
+                node.at,
+                path,
+                "wrong-length",
+                found,
+                format!("{at_least} to {at_most} entries"),
+                "add or remove entries",
+            );
         }
         let mut checked = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let below = format!("{path}[{index}]");
             if item.is_null() || matches!(&item.value, NodeValue::Scalar { text, .. } if text.is_empty()) {
-                self.error(item.at, &below, "empty-entry", "an empty entry".to_owned(), of.describe(), "fill or remove the entry");
+                self.error(
+                    item.at,
+                    &below,
+                    "empty-entry",
+                    "an empty entry".to_owned(),
+                    of.describe(),
+                    "fill or remove the entry",
+                );
                 checked.push(Checked { at: item.at, value: CheckedValue::Invalid });
             } else {
                 checked.push(self.value(item, of, &below));
@@ -318,7 +372,14 @@ impl Walk<'_> {
         };
         if !quoted && is_not_text(value) {
             let found = format!("{}, which YAML reads as no text", node.describe());
-            self.error(node.at, path, "wrong-type", found, text.allowed.to_owned(), "put it in quotes if the text is meant");
+            self.error(
+                node.at,
+                path,
+                "wrong-type",
+                found,
+                text.allowed.to_owned(),
+                "put it in quotes if the text is meant",
+            );
             return None;
         }
         if !text.matches(value) {
@@ -334,7 +395,14 @@ impl Walk<'_> {
             NodeValue::Scalar { text, quoted: false } if is_whole(text) => match text.parse() {
                 Ok(number) if (min..=max).contains(&number) => Some(CheckedValue::Whole(number)),
                 _ => {
-                    self.error(node.at, path, "out-of-range", node.describe(), allowed, "choose a number within the range");
+                    self.error(
+                        node.at,
+                        path,
+                        "out-of-range",
+                        node.describe(),
+                        allowed,
+                        "choose a number within the range",
+                    );
                     None
                 }
             },
@@ -351,7 +419,8 @@ impl Walk<'_> {
     }
 
     fn choice(&mut self, node: &Node, switch: bool, words: &[&str], path: &str) -> Option<CheckedValue> {
-        let all: Vec<&str> = if switch { ["true", "false"].iter().chain(words).copied().collect() } else { words.to_vec() };
+        let all: Vec<&str> =
+            if switch { ["true", "false"].iter().chain(words).copied().collect() } else { words.to_vec() };
         let NodeValue::Scalar { text, quoted } = &node.value else {
             self.wrong_type(node, path, &one_word_of(&all));
             return None;
@@ -385,7 +454,8 @@ impl Walk<'_> {
 
     fn unknown_key(&mut self, entry: &Entry, fields: &[Field], path: &str) {
         let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-        let allowed = if names.is_empty() { "no further key".to_owned() } else { format!("the keys {}", ticked(&names)) };
+        let allowed =
+            if names.is_empty() { "no further key".to_owned() } else { format!("the keys {}", ticked(&names)) };
         let action = did_you_mean(&entry.key, names.iter().copied())
             .or_else(|| super::belongs_elsewhere(&entry.key, path))
             .unwrap_or_else(|| "remove the key; `prefab schema` has the whole form".to_owned());
@@ -408,9 +478,16 @@ impl Shape {
     /// What may stand here, in words.
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Object(fields) => format!("a map with {}", ticked(&fields.iter().map(|field| field.name).collect::<Vec<_>>())),
-            Self::Kinds(kinds) => format!("a map whose `kind` is {}", one_word_of(&kinds.iter().map(|kind| kind.name).collect::<Vec<_>>())),
-            Self::OneOf(fields) => format!("a map with one of {}", ticked(&fields.iter().map(|field| field.name).collect::<Vec<_>>())),
+            Self::Object(fields) => {
+                format!("a map with {}", ticked(&fields.iter().map(|field| field.name).collect::<Vec<_>>()))
+            }
+            Self::Kinds(kinds) => format!(
+                "a map whose `kind` is {}",
+                one_word_of(&kinds.iter().map(|kind| kind.name).collect::<Vec<_>>())
+            ),
+            Self::OneOf(fields) => {
+                format!("a map with one of {}", ticked(&fields.iter().map(|field| field.name).collect::<Vec<_>>()))
+            }
             Self::List { of, .. } => format!("a list, each entry {}", of.describe()),
             Self::Map { key, of, .. } => format!("a map from {} to {}", key.allowed, of.describe()),
             Self::Text(text) => text.allowed.to_owned(),
@@ -474,13 +551,15 @@ fn is_not_text(plain: &str) -> bool {
     let sign_free = plain.strip_prefix(['+', '-']).unwrap_or(plain);
     let numeric = sign_free.starts_with(|first: char| first.is_ascii_digit() || first == '.')
         && (sign_free.parse::<f64>().is_ok() || is_prefixed_integer(sign_free));
-    numeric || matches!(plain, "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "" | "~" | "null" | "Null" | "NULL")
+    numeric
+        || matches!(plain, "true" | "True" | "TRUE" | "false" | "False" | "FALSE" | "" | "~" | "null" | "Null" | "NULL")
         || matches!(sign_free, ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN")
 }
 
 fn is_prefixed_integer(text: &str) -> bool {
     let digits_of = |prefix: &str, radix: u32| {
-        text.strip_prefix(prefix).is_some_and(|digits| !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix)))
+        text.strip_prefix(prefix)
+            .is_some_and(|digits| !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix)))
     };
     digits_of("0x", 16) || digits_of("0o", 8)
 }

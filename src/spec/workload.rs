@@ -42,10 +42,18 @@ pub(super) const WORKLOAD: &[Field] = &[
     Field {
         name: "model",
         presence: Presence::Required,
-        shape: Shape::Text(Text { pattern: "^[ -~]{1,255}$", allowed: "a model's Hugging Face name without the owner, or the path of its config.json" }),
+        shape: Shape::Text(Text {
+            pattern: "^[ -~]{1,255}$",
+            allowed: "a model's Hugging Face name without the owner, or the path of its config.json",
+        }),
         doc: "the model, such as `Qwen2.5-32B-Instruct`",
     },
-    Field { name: "tensor_parallel", presence: Presence::Required, shape: Shape::Object(TENSOR_PARALLEL), doc: "GPUs of one engine, by role" },
+    Field {
+        name: "tensor_parallel",
+        presence: Presence::Required,
+        shape: Shape::Object(TENSOR_PARALLEL),
+        doc: "GPUs of one engine, by role",
+    },
     Field {
         name: "prompt_tokens",
         presence: Presence::Default("[4096, 32768, 100000]"),
@@ -60,7 +68,12 @@ pub(super) const BENCHMARK: &[Field] = &[
     choices("operations", "[read, write]", &["read", "write"], "read: decode pulls; write: prefill pushes"),
 ];
 
-const fn choices(name: &'static str, default: &'static str, words: &'static [&'static str], doc: &'static str) -> Field {
+const fn choices(
+    name: &'static str,
+    default: &'static str,
+    words: &'static [&'static str],
+    doc: &'static str,
+) -> Field {
     // A constant shape for each pair of words keeps the table `const`.
     const EFA_TCP: Shape = Shape::Choice(&["efa", "tcp"]);
     const HOST_GPU: Shape = Shape::Choice(&["host", "gpu"]);
@@ -70,7 +83,12 @@ const fn choices(name: &'static str, default: &'static str, words: &'static [&'s
         b'h' => &HOST_GPU,
         _ => &READ_WRITE,
     };
-    Field { name, presence: Presence::Default(default), shape: Shape::List { of, at_least: 1, at_most: words.len() }, doc }
+    Field {
+        name,
+        presence: Presence::Default(default),
+        shape: Shape::List { of, at_least: 1, at_most: words.len() },
+        doc,
+    }
 }
 
 impl Workload {
@@ -88,14 +106,19 @@ impl Workload {
         for role in Role::ALL {
             let field = ranks.field(role.key());
             if let (Some(model), Some(tp)) = (&model, field.whole32())
-                && let Err(error) = model.heads_per_rank(tp)
+                && let Err(error) = model.check_tensor_parallel(tp)
             {
-                findings.push(field.error("tensor-parallel-does-not-divide", format!("{tp}"), error.allowed(), "choose one of them"));
+                findings.push(field.error(error.code(), error.found(), error.allowed(), error.action()));
             }
         }
         let prompts = place.field("prompt_tokens");
         let prompt_tokens = prompts.items().iter().map(Place::whole).collect::<Option<Vec<_>>>()?;
-        Some(Self { model: model?, prefill_tp: ranks.field("prefill").whole32()?, decode_tp: ranks.field("decode").whole32()?, prompt_tokens })
+        Some(Self {
+            model: model?,
+            prefill_tp: ranks.field("prefill").whole32()?,
+            decode_tp: ranks.field("decode").whole32()?,
+            prompt_tokens,
+        })
     }
 }
 
@@ -103,19 +126,35 @@ impl Workload {
 fn model_of(place: &Place<'_>, surroundings: &dyn Surroundings, findings: &mut Findings) -> Option<Model> {
     let name = place.text()?;
     if name.ends_with(".json") {
-        let config = surroundings.model_config(name).and_then(|text| Model::from_config(&text).map_err(|error| error.to_string()));
-        return config
-            .map_err(|reason| {
-                let allowed = "the config.json of a model, as published on Hugging Face";
-                findings.push(place.error("unreadable-model-config", format!("`{name}`: {reason}"), allowed, "correct the path, relative to the spec's folder"));
-            })
-            .ok();
+        return config_of(name, place, surroundings, findings);
     }
     let found = models::find(name);
     if let Err(unknown) = &found {
-        findings.push(place.error("unknown-model", format!("`{name}`"), unknown.allowed(), unknown.action()));
+        findings.push(place.error(unknown.code(), unknown.found(), unknown.allowed(), unknown.action()));
     }
     found.ok().cloned()
+}
+
+fn config_of(path: &str, place: &Place<'_>, surroundings: &dyn Surroundings, findings: &mut Findings) -> Option<Model> {
+    let text = match surroundings.model_config(path) {
+        Ok(text) => text,
+        Err(reason) => {
+            let allowed = "a readable config.json, as published on Hugging Face";
+            let action = "correct the path, which is relative to the spec's folder";
+            findings.push(place.error("unreadable-model-config", format!("`{path}`: {reason}"), allowed, action));
+            return None;
+        }
+    };
+    let model = Model::from_config(&text);
+    if let Err(error) = &model {
+        findings.push(place.error(
+            error.code(),
+            format!("`{path}` with {}", error.found()),
+            error.allowed(),
+            error.action(),
+        ));
+    }
+    model.ok()
 }
 
 impl Benchmark {
@@ -125,7 +164,12 @@ impl Benchmark {
             let words = list.texts()?;
             for (index, (word, item)) in words.iter().zip(list.items()).enumerate() {
                 if words[..index].contains(word) {
-                    findings.push(item.error("repeated-choice", format!("`{word}` a second time"), "each word once", "remove one of the two"));
+                    findings.push(item.error(
+                        "repeated-choice",
+                        format!("`{word}` a second time"),
+                        "each word once",
+                        "remove one of the two",
+                    ));
                 }
             }
             Some(words.into_iter().map(str::to_owned).collect::<Vec<_>>())

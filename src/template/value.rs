@@ -26,10 +26,10 @@ impl<T> Value<T> {
         Self::joined_all(pieces)
     }
 
-    /// [`Value::joined`] of any number of pieces.
+    /// [`Value::joined`] of any number of pieces. A single piece is itself.
     pub fn joined_all(pieces: impl IntoIterator<Item = Piece>) -> Self {
-        let pieces: Vec<Json> = pieces.into_iter().map(|piece| piece.0).collect();
-        Self::deferred(json!({ "Fn::Join": ["", pieces] }))
+        let mut pieces: Vec<Json> = pieces.into_iter().map(|piece| piece.0).collect();
+        Self::deferred(if pieces.len() == 1 { pieces.remove(0) } else { json!({ "Fn::Join": ["", pieces] }) })
     }
 
     /// The text in base64, which is how an instance takes its user data.

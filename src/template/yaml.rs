@@ -36,7 +36,10 @@ pub fn document(json: &Json) -> String {
 /// The keys that come first at a depth.
 type First<'a> = &'a dyn Fn(usize) -> &'static [&'static str];
 
-fn ordered<'j>(map: &'j Map<String, Json>, first: &'static [&'static str]) -> impl Iterator<Item = (&'j String, &'j Json)> {
+fn ordered<'j>(
+    map: &'j Map<String, Json>,
+    first: &'static [&'static str],
+) -> impl Iterator<Item = (&'j String, &'j Json)> {
     let led = first.iter().filter_map(|key| map.get_key_value(*key));
     led.chain(map.iter().filter(move |(key, _)| !first.contains(&key.as_str())))
 }
@@ -126,7 +129,9 @@ fn tagged(out: &mut String, value: &Json, depth: usize, first: First<'_>) {
     out.push(' ');
     out.push_str(tag);
     let attribute = match (tag, argument.as_array().map(Vec::as_slice)) {
-        ("!GetAtt", Some([Json::String(id), Json::String(name)])) if is_plain(id) && is_plain(name) => Some(format!("{id}.{name}")),
+        ("!GetAtt", Some([Json::String(id), Json::String(name)])) if is_plain(id) && is_plain(name) => {
+            Some(format!("{id}.{name}"))
+        }
         _ => None,
     };
     match attribute {

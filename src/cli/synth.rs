@@ -1,0 +1,115 @@
+//! `prefab synth`: the templates of a spec, for review. Offline: no account, clock or network takes part.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::Streams;
+use super::folder::{Folder, Written};
+use super::spec_file::SpecFile;
+use crate::exit::Exit;
+use crate::stacks::{self, Stack, node_config, operator_policy};
+use crate::summary::Summary;
+
+/// Write the CloudFormation templates of a spec, for review, offline
+#[derive(Debug, Args)]
+pub(super) struct Synth {
+    #[command(flatten)]
+    spec: SpecFile,
+    /// Where to write; by default beside the spec
+    #[arg(short = 'o', long = "output", value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// What the templates are written as
+    #[arg(long, value_enum, default_value_t = Format::Yaml)]
+    format: Format,
+    /// Write nothing; say which files differ from what the spec gives (exit code 3)
+    #[arg(long)]
+    check: bool,
+    /// Print the summary as JSON on standard output instead of text on standard error
+    #[arg(long)]
+    json: bool,
+    /// Leave out the summary
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
+}
+
+/// What templates are written as.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// YAML with short tags
+    Yaml,
+    /// Indented JSON
+    Json,
+}
+
+impl Synth {
+    pub(super) fn run(&self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+        let loaded = self.spec.load();
+        self.spec.report(&loaded.findings, streams.err)?;
+        let Some(spec) = loaded.spec else { return Ok(Exit::Failed) };
+        let stacks = stacks::of(&spec)?;
+        let summary = Summary::of(&spec, &stacks, &loaded.findings);
+        let files = self.files(&stacks, &summary, &node_config::of(&spec), &operator_policy::of(&spec));
+        let folder = Folder::new(self.output.as_deref().unwrap_or_else(|| self.spec.folder()));
+        if self.check {
+            return check(&folder, &files, streams);
+        }
+        let written = folder.write(&files)?;
+        if self.json {
+            write!(streams.out, "{}", summary.json())?;
+        } else if !self.quiet {
+            writeln!(streams.err, "{summary}")?;
+        }
+        report(&written, folder.path(), streams)?;
+        Ok(Exit::Done)
+    }
+
+    /// The files of design section 5, by name.
+    fn files(
+        &self,
+        stacks: &[Stack],
+        summary: &Summary,
+        config: &impl serde::Serialize,
+        policy: &serde_json::Value,
+    ) -> Vec<(String, String)> {
+        let template = |stack: &Stack| match self.format {
+            Format::Yaml => (format!("{}.template.yaml", stack.kind.name()), stack.template.yaml()),
+            Format::Json => (format!("{}.template.json", stack.kind.name()), stack.template.pretty_json()),
+        };
+        let config = serde_json::to_value(config).unwrap_or_else(|error| panic!("a NodeConfig is plain data: {error}"));
+        let others = [
+            ("node-config.json", format!("{config:#}\n")),
+            ("operator-policy.json", format!("{policy:#}\n")),
+            ("summary.json", summary.json()),
+        ];
+        stacks.iter().map(template).chain(others.map(|(name, text)| (name.to_owned(), text))).collect()
+    }
+}
+
+fn check(folder: &Folder, files: &[(String, String)], streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+    let stale = folder.differences(files)?;
+    if stale.is_empty() {
+        writeln!(streams.out, "{} is what the spec gives.", folder.path().display())?;
+        return Ok(Exit::Done);
+    }
+    for difference in &stale {
+        writeln!(streams.out, "{difference}")?;
+    }
+    writeln!(
+        streams.out,
+        "Next: `prefab synth` without `--check` writes them; read the difference before it is committed."
+    )?;
+    Ok(Exit::Differs)
+}
+
+fn report(written: &[Written], folder: &Path, streams: &mut Streams<'_>) -> anyhow::Result<()> {
+    for file in written {
+        writeln!(streams.err, "{file}")?;
+    }
+    writeln!(
+        streams.err,
+        "Next: read {}/cluster.template.*; `prefab synth --check` tells later whether it is still what the spec gives.",
+        folder.display()
+    )?;
+    Ok(())
+}
