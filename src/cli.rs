@@ -9,10 +9,12 @@ use crate::exit::Exit;
 mod folder;
 mod init;
 mod instance_types;
+mod option_finding;
 mod schema;
 mod size;
 mod spec_file;
 mod synth;
+mod table;
 mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.

@@ -142,7 +142,7 @@ impl Room {
     fn of(model: &Model, instance_type: &InstanceType, tensor_parallel: u32) -> Self {
         Room {
             tensor_parallel,
-            usable_bytes: instance_type.gpu.memory_bytes_each() / 100 * UTILISATION_PERCENT,
+            usable_bytes: instance_type.gpu.memory_bytes_each().saturating_mul(UTILISATION_PERCENT) / 100,
             weights_bytes: model.weights.bytes.div_ceil(u64::from(tensor_parallel.max(1))),
         }
     }

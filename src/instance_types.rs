@@ -196,10 +196,10 @@ fn by_size(name: &str) -> (String, u32) {
 fn fundamental(row: &Row) -> Option<Reason> {
     if !row.is_nvidia_gpu {
         let maker = row.gpu_manufacturer.as_deref().unwrap_or_default();
-        let device = row.gpu_name.as_deref().or(row.accelerator_kind.as_deref()).unwrap_or("other");
-        let accelerator = match device.strip_prefix(maker) {
-            Some(_) => format!("{device} accelerators"),
-            None => format!("{maker} {device} accelerators"),
+        let accelerator = match row.gpu_name.as_deref() {
+            Some(device) if device.starts_with(maker) => format!("{device} accelerators"),
+            Some(device) => format!("{maker} {device} accelerators"),
+            None => "accelerators of another kind".to_owned(),
         };
         return Some(Reason::NotNvidia { accelerator });
     }

@@ -11,7 +11,6 @@ pub(super) struct Row {
     pub(super) arch: Option<String>,
     pub(super) vcpus: Option<u32>,
     pub(super) memory_mib: Option<u64>,
-    pub(super) accelerator_kind: Option<String>,
     pub(super) gpu_manufacturer: Option<String>,
     pub(super) gpu_name: Option<String>,
     pub(super) gpu_count: Option<u32>,

@@ -108,7 +108,7 @@ fn the_most_fundamental_reason_is_given() {
         ("trn2.48xlarge", "not-an-nvidia-gpu", "which has AWS Trainium2 accelerators"),
         ("trn1.2xlarge", "not-an-nvidia-gpu", "which has AWS Trainium accelerators"),
         ("f2.48xlarge", "not-an-nvidia-gpu", "which has Xilinx Virtex UltraScale+ (VU47P) accelerators"),
-        ("dl1.24xlarge", "not-an-nvidia-gpu", "which has other accelerators"),
+        ("dl1.24xlarge", "not-an-nvidia-gpu", "which has accelerators of another kind"),
         ("dl2q.24xlarge", "not-an-nvidia-gpu", "which has Qualcomm AI100 accelerators"),
         ("g7.48xlarge", "incomplete-instance-type", "lacks gpudirect_rdma"),
         ("g7.4xlarge", "instance-type-without-efa", "which has no EFA"),
