@@ -3,5 +3,6 @@
 /// Compares a text with `golden/<name>`.
 #[track_caller]
 pub fn golden(name: &str, actual: &str) {
-    expect_test::ExpectFile { path: crate::prefab::root().join("golden").join(name), position: "golden" }.assert_eq(actual);
+    expect_test::ExpectFile { path: crate::prefab::root().join("golden").join(name), position: "golden" }
+        .assert_eq(actual);
 }
