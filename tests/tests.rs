@@ -5,5 +5,6 @@ mod golden;
 mod prefab;
 mod python;
 
+mod licences;
 mod synth;
 mod user_data;
