@@ -1,5 +1,8 @@
 //! What the CLI and the node programs must agree on: serde types and arithmetic. Pure: no file, clock or network.
 #![forbid(unsafe_code)]
 
+pub mod bench_report;
+pub mod engine;
 pub mod node_config;
 pub mod sha256;
+pub mod transfer;
