@@ -5,4 +5,6 @@
 
 pub mod cli;
 pub mod exit;
+pub mod fit;
 pub mod instance_types;
+mod units;

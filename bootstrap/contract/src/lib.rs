@@ -3,6 +3,8 @@
 
 pub mod bench_report;
 pub mod engine;
+pub mod kv;
+pub mod models;
 pub mod node_config;
 pub mod sha256;
 pub mod transfer;
