@@ -190,6 +190,47 @@ pub struct Case {
     pub failure: Option<Failure>,
 }
 
+/// What `bench --progress json` writes to standard error, one document a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BenchProgress {
+    /// A case begins.
+    CaseBegan {
+        /// From 1.
+        case: usize,
+        /// How many there are.
+        cases: usize,
+        /// Its transport.
+        transport: String,
+        /// Its operation.
+        operation: Operation,
+        /// Bytes of one request.
+        payload_bytes: u64,
+    },
+    /// A round is over and verified.
+    Round {
+        /// The case it belongs to.
+        case: usize,
+        /// From 0, the cold round.
+        round: u64,
+        /// The last round's number; null when a duration ends the case.
+        rounds: Option<u64>,
+        /// This round's figure.
+        gb_per_s: f64,
+        /// Blocks verified in this case so far.
+        blocks_verified: u64,
+    },
+    /// A case is over.
+    CaseEnded {
+        /// Which.
+        case: usize,
+        /// Whether all rounds ran.
+        ended: Ended,
+        /// The case's figure; null without a measured round.
+        gb_per_s: Option<f64>,
+    },
+}
+
 /// A transport this much faster than its ceiling shows that the ceiling is wrong, not that the transport is good.
 pub const INVALID_CEILING_RATIO: f64 = 1.05;
 
