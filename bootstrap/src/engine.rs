@@ -61,6 +61,7 @@ pub(crate) struct Engine {
     allowed: Duration,
     since: Instant,
     moved_bytes: u64,
+    has_finished: bool,
 }
 
 impl Engine {
@@ -95,7 +96,17 @@ impl Engine {
             let _ended = pipe.write_all(line.as_bytes());
         }
         let allowed = Duration::from_millis(Stage::Start.deadline_ms(0));
-        Ok(Self { side, child, stdin, stderr, stage: Stage::Start, allowed, since: Instant::now(), moved_bytes: 0 })
+        Ok(Self {
+            side,
+            child,
+            stdin,
+            stderr,
+            stage: Stage::Start,
+            allowed,
+            since: Instant::now(),
+            moved_bytes: 0,
+            has_finished: false,
+        })
     }
 
     /// Which end it is.
@@ -108,7 +119,12 @@ impl Engine {
         self.stage
     }
 
-    /// Takes note of what moves the deadline: a stage, or bytes that moved.
+    /// Whether it said that its case is complete.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.has_finished
+    }
+
+    /// Takes note of what moves the deadline, a stage or bytes that moved, and of the end.
     pub(crate) fn note(&mut self, event: &Event) {
         match *event {
             Event::Stage { stage, deadline_ms } => {
@@ -121,13 +137,14 @@ impl Engine {
                     self.since = Instant::now();
                 }
             }
+            Event::Finished {} => self.has_finished = true,
             _ => {}
         }
     }
 
     /// Whether it should have reported or ended by now.
     pub(crate) fn is_overdue(&self) -> bool {
-        self.since.elapsed() > self.allowed + GRACE
+        !self.has_finished && self.since.elapsed() > self.allowed + GRACE
     }
 
     /// What the kernel says of a process that does not run: an addition to a cause.

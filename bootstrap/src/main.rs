@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 /// The node program of prefab
 #[derive(Parser)]
-#[command(name = "prefab-bootstrap", version)]
+#[command(name = "prefab-bootstrap", version, args_override_self = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -288,10 +288,12 @@ pub struct Ceiling {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waiting {
-    /// In the system call.
+    /// Both ends in the system call.
     Blocking,
-    /// By asking again and again.
+    /// The writer in the system call, the reader by asking again and again.
     Spinning,
+    /// As the transport: the reader asks again for some microseconds, then sleeps.
+    Adaptive,
     /// Not at all: the call itself copies.
     Synchronous,
 }

@@ -77,7 +77,7 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
 
 /// The best plain loop, by its median.
 fn ceiling_gb_per_s(payload_bytes: u64, rounds: &[&Round]) -> Option<f64> {
-    [Waiting::Blocking, Waiting::Spinning, Waiting::Synchronous]
+    [Waiting::Blocking, Waiting::Spinning, Waiting::Adaptive, Waiting::Synchronous]
         .into_iter()
         .filter_map(|waiting| {
             let loops = rounds.iter().flat_map(|round| &round.ceiling_ns).filter(|run| run.waiting == waiting);

@@ -44,7 +44,7 @@ pub(crate) struct Engines<'a> {
 /// The target cannot be started; every later failure is part of the outcome.
 pub(crate) fn run_case(engines: &Engines<'_>, case: &CaseSpec, on_round: &mut dyn FnMut(&Round)) -> Result<Outcome> {
     let (sender, heard) = channel();
-    let mut pair = Pair { engines, case, key: fresh_key()?, sender, running: Vec::new(), finished: 0 };
+    let mut pair = Pair { engines, case, key: fresh_key()?, sender, running: Vec::new() };
     pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?;
     let mut outcome = Outcome::default();
     pair.follow(&heard, &mut outcome, on_round);
@@ -58,7 +58,6 @@ struct Pair<'a> {
     key: PairKey,
     sender: Sender<(Side, Heard)>,
     running: Vec<Engine>,
-    finished: usize,
 }
 
 impl Pair<'_> {
@@ -76,7 +75,7 @@ impl Pair<'_> {
 
     /// Listens until both engines finished or one failed.
     fn follow(&mut self, heard: &Receiver<(Side, Heard)>, outcome: &mut Outcome, on_round: &mut dyn FnMut(&Round)) {
-        while self.finished < 2 && outcome.failure.is_none() {
+        while !self.have_both_finished() && outcome.failure.is_none() {
             outcome.failure = match heard.recv_timeout(TICK) {
                 Ok((side, Heard::Event(event))) => self.take(side, event, outcome, on_round),
                 Ok((side, Heard::Garbage(line))) => {
@@ -95,6 +94,10 @@ impl Pair<'_> {
         if outcome.failure.is_some() {
             self.prefer_a_death(heard, outcome);
         }
+    }
+
+    fn have_both_finished(&self) -> bool {
+        self.running.len() == 2 && self.running.iter().all(Engine::has_finished)
     }
 
     fn take(
@@ -118,8 +121,7 @@ impl Pair<'_> {
                 on_round(&round);
                 outcome.rounds.push(round);
             }
-            Event::Finished {} => self.finished += 1,
-            Event::Stage { .. } | Event::Progress { .. } => {}
+            Event::Stage { .. } | Event::Progress { .. } | Event::Finished {} => {}
             Event::Unavailable { reason } => {
                 return Some(Failure { unavailable: true, ..self.failure(side, reason) });
             }
@@ -137,12 +139,8 @@ impl Pair<'_> {
 
     /// The end of an engine's output: right after its last word, a death before it.
     fn died(&mut self, side: Side) -> Option<Failure> {
-        if self.finished > 0 && side == Side::Target || self.finished == 2 {
-            return None;
-        }
-        let engine = self.running.iter_mut().find(|engine| engine.side() == side)?;
+        let engine = self.running.iter_mut().find(|engine| engine.side() == side && !engine.has_finished())?;
         let cause = match engine.end(LAST_WORD_TIME) {
-            Ok(status) if status.success() => return None,
             Ok(status) => engine.autopsy(status),
             Err(error) => format!("{error:#}"),
         };

@@ -16,6 +16,7 @@ const MIN_WORKING_SET_BYTES: u64 = 1 << 30;
 
 /// Options of `bench`
 #[derive(Debug, Args)]
+#[command(args_override_self = true)]
 pub(crate) struct Options {
     /// Run both engines on this machine
     #[arg(long, required = true)]

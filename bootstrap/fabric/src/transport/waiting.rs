@@ -39,7 +39,9 @@ impl Waiter {
     /// The socket cannot be waited for.
     pub(super) fn wait(&mut self, socket: &TcpStream, ready: Ready) -> Result<()> {
         let since = *self.idle_since.get_or_insert_with(Instant::now);
-        if since.elapsed() < SPIN {
+        // A full socket holds far more than passes during a wake-up, so only a reader gains by spinning; a writer that
+        // asks again at once would only cut its data into small calls.
+        if ready != Ready::Write && since.elapsed() < SPIN {
             std::hint::spin_loop();
             return Ok(());
         }

@@ -11,10 +11,11 @@ use prefab_contract::engine::{Operation, Waiting};
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::vectored::{Piece, Prebuilt};
+use crate::transport::waiting::{Ready, Waiter};
 use crate::watch::Watch;
 
-/// The loops to run: the better one is the ceiling.
-pub(super) const CEILINGS: &[Waiting] = &[Waiting::Blocking, Waiting::Spinning];
+/// The loops to run: the best one is the ceiling. Which one that is depends on how busy the machine is.
+pub(super) const CEILINGS: &[Waiting] = &[Waiting::Blocking, Waiting::Spinning, Waiting::Adaptive];
 
 /// What one end's loop needs.
 pub(super) struct PlainLoop<'a> {
@@ -38,12 +39,24 @@ impl PlainLoop<'_> {
         if self.operation == Operation::Read {
             self.word(self.is_initiator)?;
         }
-        self.socket.set_nonblocking(self.waiting == Waiting::Spinning).context("setting the mode of a socket")?;
+        let is_nonblocking = match self.waiting {
+            Waiting::Blocking | Waiting::Synchronous => false,
+            Waiting::Spinning => receives,
+            Waiting::Adaptive => true,
+        };
+        self.socket.set_nonblocking(is_nonblocking).context("setting the mode of a socket")?;
+        let mut waiter = Waiter::default();
         while !plain.is_done() {
             let moved = if receives { plain.read(self.socket) } else { plain.write(self.socket) };
             match moved {
                 Ok(0) => anyhow::bail!("the peer closed the plain loop's connection"),
-                Ok(bytes) => self.watch.moved(bytes),
+                Ok(bytes) => {
+                    self.watch.moved(bytes);
+                    waiter.progressed();
+                }
+                Err(error) if is_not_ready(&error) && self.waiting == Waiting::Adaptive => {
+                    waiter.wait(self.socket, if receives { Ready::Read } else { Ready::Write })?;
+                }
                 Err(error) if is_not_ready(&error) => std::hint::spin_loop(),
                 Err(error) => return Err(error.context("the plain loop's connection broke")),
             }

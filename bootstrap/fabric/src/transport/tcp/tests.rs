@@ -43,7 +43,7 @@ fn request(initiator: &mut TcpInitiator, pool: &mut Pool, round: u64) -> anyhow:
     }
 }
 
-const LOOPS: [Waiting; 2] = [Waiting::Blocking, Waiting::Spinning];
+const LOOPS: &[Waiting] = super::plain_loop::CEILINGS;
 
 /// One round as the end that holds the given side of the data sees it: data before, `transfer`, verdict after.
 fn round(
@@ -79,7 +79,7 @@ fn moves_all(operation: Operation, shape: &Shape) {
                     ready.wait();
                     target.serve(pool).unwrap();
                     assert_eq!(target.target_bytes(number).unwrap(), shape.payload_bytes());
-                    for waiting in LOOPS {
+                    for &waiting in LOOPS {
                         target.serve_ceiling(waiting, pool, runs).unwrap();
                     }
                 });
@@ -92,7 +92,7 @@ fn moves_all(operation: Operation, shape: &Shape) {
                 initiator.prepare(runs).unwrap();
                 ready.wait();
                 assert_eq!(request(&mut initiator, pool, number).unwrap(), shape.payload_bytes());
-                for waiting in LOOPS {
+                for &waiting in LOOPS {
                     initiator.run_ceiling(waiting, pool).unwrap();
                 }
             });
