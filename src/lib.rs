@@ -6,3 +6,4 @@
 pub mod cli;
 pub mod exit;
 pub mod instance_types;
+pub mod secret_literals;
