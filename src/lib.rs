@@ -7,3 +7,4 @@ pub mod cli;
 pub mod exit;
 pub mod instance_types;
 pub mod secret_literals;
+pub mod user_data;

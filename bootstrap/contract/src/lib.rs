@@ -1,5 +1,7 @@
 //! What the CLI and the node programs must agree on: serde types and arithmetic. Pure: no file, clock or network.
 #![forbid(unsafe_code)]
 
+pub mod boot_failure;
 pub mod node_config;
+pub mod node_seed;
 pub mod sha256;
