@@ -17,4 +17,4 @@ pub mod user_data;
 pub mod fit;
 pub mod instance_types;
 pub mod secret_literals;
-mod units;
+pub mod user_data;

@@ -1,10 +1,6 @@
-//! Everything that is tested from outside: the commands, their files, and what other programs say of them.
-#![allow(unreachable_pub, reason = "modules of one test program share their builders")]
+//! One integration crate: what the programs do, seen from outside.
 
-mod golden;
-mod prefab;
-mod python;
+#[test]
+fn placeholder() {}
 
-mod licences;
-mod synth;
 mod user_data;

@@ -2,10 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod boot_failure;
-pub mod bench_report;
-pub mod engine;
-pub mod kv;
-pub mod models;
 pub mod node_config;
 pub mod node_seed;
 pub mod sha256;
