@@ -17,4 +17,4 @@ pub mod user_data;
 pub mod fit;
 pub mod instance_types;
 pub mod secret_literals;
-pub mod user_data;
+mod units;
