@@ -1,8 +1,8 @@
 //! Rules that need more than one section: EFA, capacity and network against the types, the model against the GPUs.
 
+use super::checked::Place;
 use super::cluster::{Capacity, Cluster, Placement, Role};
 use super::network::{Access, Network};
-use super::shape::Place;
 use super::workload::{Benchmark, Workload};
 use crate::finding::Findings;
 use crate::fit;
@@ -32,9 +32,7 @@ pub(super) fn check(
         direct_paths(role, cluster, benchmark, &place, findings);
     }
     if let Some(workload) = workload {
-        for role in Role::ALL {
-            workload_fits(role, workload, cluster, &root.field("workload"), findings);
-        }
+        workload_fits(workload, cluster, &root.field("workload"), findings);
     }
 }
 
@@ -185,26 +183,27 @@ fn direct_paths(
     }
 }
 
-fn workload_fits(role: Role, workload: &Workload, cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
-    let of = cluster.pool(role).instance_type;
-    let tp = workload.tp(role);
+fn workload_fits(workload: &Workload, cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     let Some(longest) = workload.prompt_tokens.iter().copied().max() else { return };
-    match fit::check(&workload.model, of, tp, longest) {
-        // A degree that the heads do not allow is a finding of its section.
-        Err(fit::Refusal::Shape(_)) => {}
-        Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {
-            let at = place.field("tensor_parallel").field(role.key());
-            findings.push(at.error(refusal.code(), refusal.found(), refusal.allowed(), refusal.action()));
+    let fit = |role: Role| fit::check(&workload.model, cluster.pool(role).instance_type, workload.tp(role), longest);
+    for role in Role::ALL {
+        match fit(role) {
+            // A degree that the heads do not allow is a finding of its section.
+            Err(fit::Refusal::Shape(_)) => {}
+            Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {
+                let at = place.field("tensor_parallel").field(role.key());
+                findings.push(at.error(refusal.code(), refusal.found(), refusal.allowed(), refusal.action()));
+            }
+            // Equal roles misfit equally: that is said once.
+            Ok(_) if role == Role::Decode && fit(Role::Prefill) == fit(Role::Decode) => {}
+            Ok(of_role) if !of_role.fits => {
+                let both = fit(Role::Prefill) == fit(Role::Decode);
+                let roles = if both { "prefill and decode" } else { role.key() };
+                let found = format!("{} ({roles})", of_role.found());
+                let at = place.field("prompt_tokens");
+                findings.push(at.warning("workload-does-not-fit", found, of_role.allowed(), of_role.action()));
+            }
+            Ok(_) => {}
         }
-        Ok(fit) if !fit.fits => {
-            let found = format!("{} ({})", fit.found(), role.key());
-            findings.push(place.field("prompt_tokens").warning(
-                "workload-does-not-fit",
-                found,
-                fit.allowed(),
-                fit.action(),
-            ));
-        }
-        Ok(_) => {}
     }
 }
