@@ -5,5 +5,6 @@ mod golden;
 mod prefab;
 mod python;
 
+mod specs;
 mod synth;
 mod user_data;

@@ -1,5 +1,7 @@
 //! Rules that need more than one section: EFA, capacity and network against the types, the model against the GPUs.
 
+use prefab_contract::kv::ShapeError;
+
 use super::checked::Place;
 use super::cluster::{Capacity, Cluster, Placement, Role};
 use super::network::{Access, Network};
@@ -188,6 +190,11 @@ fn workload_fits(workload: &Workload, cluster: &Cluster, place: &Place<'_>, find
     let fit = |role: Role| fit::check(&workload.model, cluster.pool(role).instance_type, workload.tp(role), longest);
     for role in Role::ALL {
         match fit(role) {
+            Err(fit::Refusal::Shape(error @ ShapeError::TooLarge)) => {
+                let at = place.field("prompt_tokens");
+                findings.push(at.error(error.code(), error.found(), error.allowed(), error.action()));
+                return;
+            }
             // A degree that the heads do not allow is a finding of its section.
             Err(fit::Refusal::Shape(_)) => {}
             Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {

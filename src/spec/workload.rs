@@ -1,6 +1,6 @@
 //! The `workload` and `benchmark` sections: the model that will be served, and what is measured.
 
-use prefab_contract::kv::{Layout, TensorParallel};
+use prefab_contract::kv::{Layout, ShapeError, TensorParallel};
 use prefab_contract::models::{self, Model};
 
 use super::Surroundings;
@@ -131,10 +131,9 @@ impl Workload {
     fn slices_meet(&self, place: &Place<'_>, findings: &mut Findings) {
         const BLOCK_TOKENS: u64 = 16;
         let degrees = TensorParallel { prefill: self.prefill_tp, decode: self.decode_tp };
-        let each = [self.prefill_tp, self.decode_tp].map(|tp| self.model.check_tensor_parallel(tp));
-        if let ([Ok(()), Ok(())], Err(error)) =
-            (each, self.model.rank_transfer(Layout::KvSplit, degrees, BLOCK_TOKENS, BLOCK_TOKENS))
-        {
+        let transfer = self.model.rank_transfer(Layout::KvSplit, degrees, BLOCK_TOKENS, BLOCK_TOKENS);
+        // What else can be wrong has its finding where it is asked for.
+        if let Err(error @ ShapeError::SlicesDoNotMeet { .. }) = transfer {
             findings.push(place.error(error.code(), error.found(), error.allowed(), error.action()));
         }
     }
