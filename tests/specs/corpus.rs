@@ -127,6 +127,8 @@ const NO_CODES: &[&str] = &[
     "aws-eusc",
     // A block of no tokens cannot be written in a spec.
     "empty-kv-block",
+    // The word for the form of a code.
+    "kebab-case",
 ];
 
 #[test]
