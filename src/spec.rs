@@ -135,7 +135,7 @@ fn region_of(place: &Place<'_>, findings: &mut Findings) -> Option<Region> {
         findings.push(place.warning(
             "unknown-region",
             format!("`{}`", region.as_str()),
-            "a region of the table",
+            "a region that this version knows",
             action,
         ));
     }

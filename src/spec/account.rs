@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::arn::Arn;
 use super::checked::Place;
 use super::region::Region;
+use super::scalar::shown;
 use super::shape::{Field, Presence, Shape, Text};
 use crate::finding::Findings;
 
@@ -68,7 +69,6 @@ pub(super) fn secrets_of(place: &Place<'_>, region: &Region, findings: &mut Find
     let mut secrets = BTreeMap::new();
     for (name, value) in place.entries() {
         let Some(arn) = value.text().and_then(Arn::parse) else { continue };
-        let found = format!("an ARN of `{}` in `{}`", arn.service(), arn.region());
         let right_kind = match arn.service() {
             "ssm" => arn.resource().starts_with("parameter/"),
             "secretsmanager" => arn.resource().starts_with("secret:"),
@@ -76,9 +76,11 @@ pub(super) fn secrets_of(place: &Place<'_>, region: &Region, findings: &mut Find
         };
         if !right_kind {
             let allowed = "the ARN of an SSM parameter (`…:parameter/NAME`) or a secret (`…:secret:NAME-abcdef`)";
+            let found = format!("`{}` of service `{}`", shown(arn.resource()), arn.service());
             findings.push(value.error("not-a-secret-arn", found, allowed, "store the secret there and give its ARN"));
         } else if arn.region() != region.as_str() || arn.partition() != region.partition() {
-            let allowed = format!("a secret in {} ({})", region.as_str(), region.partition());
+            let found = format!("a secret in `{}` (partition `{}`)", arn.region(), arn.partition());
+            let allowed = format!("a secret in `{}` (partition `{}`)", region.as_str(), region.partition());
             findings.push(value.error("secret-outside-region", found, allowed, "store a copy in the cluster's region"));
         }
         secrets.insert(name.to_owned(), arn);

@@ -36,12 +36,22 @@ pub(super) fn did_you_mean<'n>(word: &str, names: impl Iterator<Item = &'n str>)
     Some(format!("did you mean `{name}`?"))
 }
 
-/// Advice for a key that is unknown at `path`: a spelling of its neighbours first, then its place elsewhere.
-pub(super) fn for_unknown_key(key: &str, names: &[&str], path: &str) -> Option<String> {
-    if distance_to_nearest(key, names).is_some_and(|(distance, _)| distance <= 1) {
-        return did_you_mean(key, names.iter().copied());
+/// Advice for a key that is unknown at `path`, and the neighbour that it stands for, if it is one: a spelling of its
+/// neighbours comes first, then its place elsewhere, then what is less alike.
+pub(super) fn for_unknown_key<'n>(key: &str, names: &[&'n str], path: &str) -> (Option<&'n str>, String) {
+    let near = distance_to_nearest(key, names).filter(|(distance, _)| *distance <= 1).map(|(_, name)| name);
+    let elsewhere = || belongs_elsewhere(key, path);
+    let meant = near.or_else(|| same_words(key, names));
+    match meant {
+        None => match elsewhere() {
+            Some(advice) => (None, advice),
+            None => match misspelt(key, names).or_else(|| other_word(key, names)) {
+                Some(name) => (Some(name), format!("did you mean `{name}`?")),
+                None => (None, "remove the key; `prefab schema` has the whole form".to_owned()),
+            },
+        },
+        Some(name) => (Some(name), format!("did you mean `{name}`?")),
     }
-    belongs_elsewhere(key, path).or_else(|| did_you_mean(key, names.iter().copied()))
 }
 
 fn distance_to_nearest<'n>(word: &str, names: &[&'n str]) -> Option<(usize, &'n str)> {

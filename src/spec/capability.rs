@@ -64,7 +64,7 @@ fn peers(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
                 "expect the lower rate, or choose types of equal rate",
             ));
         }
-        if cluster.placement == Placement::Own {
+        if alone.is_none() && cluster.placement == Placement::Own {
             let found = format!("{} and {} in one cluster placement group", prefill.name, decode.name);
             let allowed = "one type in a cluster placement group, which EC2 can place in one go";
             let action = "expect capacity errors at launch; `placement_group: {enabled: false}` avoids them";

@@ -58,6 +58,7 @@ impl Node {
     pub(super) fn describe(&self) -> String {
         match &self.value {
             _ if self.is_null() => "nothing".to_owned(),
+            NodeValue::Scalar { text, .. } if text.is_empty() => "an empty text".to_owned(),
             NodeValue::Scalar { text, .. } => {
                 let (shown, characters) = (scalar::shown(text), text.chars().count());
                 if shown.ends_with('…') {
@@ -195,6 +196,15 @@ fn tree(text: &str, secrets: bool, findings: &mut Findings) -> Option<Node> {
         }
     }
 }
+
+/// What helps against an error of the parser, found by a part of its text. What only some errors have comes first.
+const SYNTAX_REMEDIES: &[(&str, &str)] = &[
+    ("tab", "indent with spaces; YAML allows no tab there"),
+    ("quoted scalar", "close the quote that opens here"),
+    ("unknown anchor", "write the value itself here: a spec has no aliases"),
+    ("did not find expected ',' or", "close the bracket or brace that opens before this place"),
+    ("mapping values are not allowed", "look at the indentation above, and quote text that holds `: `"),
+];
 
 /// A collection that is still being filled.
 struct Open {
@@ -344,12 +354,9 @@ impl Builder<'_> {
 
     fn syntax_error(&mut self, error: &saphyr_parser::ScanError) {
         let at = Mark { line: error.marker().line().max(1), column: error.marker().col() + 1 };
-        let action = if error.info().contains("tab") {
-            "indent with spaces; YAML allows no tab there"
-        } else {
-            "mend the YAML at or just before this place"
-        };
-        self.refuse(at, "yaml-syntax", error.info(), "YAML", action);
+        let remedy = SYNTAX_REMEDIES.iter().find(|(part, _)| error.info().contains(part));
+        let action = remedy.map_or("mend the YAML at or just before this place", |(_, action)| *action);
+        self.refuse(at, "yaml-syntax", error.info(), "well-formed YAML", action);
         self.usable = false;
     }
 

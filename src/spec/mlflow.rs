@@ -189,8 +189,8 @@ fn region_has(kind: &str, place: &Place<'_>, region: &Region, findings: &mut Fin
 fn existing(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Option<Mlflow> {
     let arn = Arn::parse(place.text()?)?;
     if arn.partition() != region.partition() {
-        let allowed = format!("an ARN of the cluster's partition, {}", region.partition());
-        let found = format!("partition `{}`", arn.partition());
+        let allowed = format!("an ARN of the cluster's partition, `{}`", region.partition());
+        let found = format!("an ARN of partition `{}`", arn.partition());
         findings.push(place.error(
             "mlflow-outside-partition",
             found,
@@ -212,7 +212,8 @@ fn existing(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Opti
         (!is_name(name), "name", name),
     ]
     .into_iter()
-    .filter_map(|(wrong, part, found)| wrong.then(|| format!("{part} `{}`", shown(found))))
+    .filter(|(wrong, ..)| *wrong)
+    .map(|(_, part, found)| if found.is_empty() { format!("no {part}") } else { format!("{part} `{}`", shown(found)) })
     .collect();
     if !wrong.is_empty() {
         let allowed = "`arn:aws:sagemaker:REGION:ACCOUNT:mlflow-tracking-server/NAME` or `…:mlflow-app/ID`";

@@ -136,7 +136,7 @@ impl Network {
             ));
         }
         let access = if public.switch()? { Access::Public } else { Access::Private };
-        if access == Access::Private && subnet_choice == Choice::Default {
+        if access == Access::Private && subnet_choice == Choice::Default && vpc_choice == Choice::Default {
             findings.push(place.warning(
                 "default-subnet-without-public-address",
                 "`public: false` in a default subnet".to_owned(),

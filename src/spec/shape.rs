@@ -90,4 +90,29 @@ impl Text {
         // The patterns are constants, and a test compiles each of them.
         regex_lite::Regex::new(self.pattern).is_ok_and(|pattern| pattern.is_match(value))
     }
+
+    /// A text that was probably meant, as advice: the same one in the case, with the separators or in the frame that
+    /// the pattern asks for.
+    pub(super) fn respelt(&self, value: &str) -> Option<String> {
+        const MOST_CHARACTERS: usize = 300;
+        if value.is_empty() || value.chars().count() > MOST_CHARACTERS {
+            return None;
+        }
+        let lower = value.trim().to_lowercase();
+        let separated = |separator: &str| lower.replace([' ', '_', '/', '-'], separator);
+        let candidates = [
+            value.trim().to_owned(),
+            separated("-"),
+            separated("_"),
+            lower.clone(),
+            format!("/{value}"),
+            format!("{value}/"),
+            format!("/{value}/"),
+            format!("{value}/32"),
+            // A zone in the place of its region.
+            lower.trim_end_matches(|last: char| last.is_ascii_lowercase()).to_owned(),
+        ];
+        let meant = candidates.into_iter().find(|candidate| !candidate.is_empty() && self.matches(candidate))?;
+        Some(format!("did you mean `{meant}`?"))
+    }
 }

@@ -23,11 +23,8 @@ impl Walk<'_> {
         let value = match shape {
             // The document's own finding stands at this place already.
             _ if node.value == NodeValue::Refused => None,
-            Shape::Object(fields) => self.object(node, fields, path, &[]),
-            Shape::Kinds(kinds) => self.kinds(node, kinds, path),
-            Shape::OneOf(fields) => self.one_of(node, fields, path),
+            Shape::Object(_) | Shape::Kinds(_) | Shape::OneOf(_) | Shape::Map { .. } => self.keyed(node, shape, path),
             Shape::List { of, at_least, at_most } => self.list(node, of, *at_least, *at_most, path),
-            Shape::Map { key, of, at_most } => self.map(node, key, of, *at_most, path),
             Shape::Text(text) => self.text(node, text, path),
             Shape::Whole { .. } => self.whole(node, shape, path),
             Shape::Switch => self.choice(node, true, &[], path),
@@ -37,25 +34,60 @@ impl Walk<'_> {
         Checked { at: node.at, value: value.unwrap_or(CheckedValue::Invalid) }
     }
 
+    fn keyed(&mut self, node: &Node, shape: &Shape, path: &str) -> Option<CheckedValue> {
+        let NodeValue::Map(entries) = &node.value else {
+            let action = match (shape, &node.value) {
+                _ if path.is_empty() => "begin with `version: 1`; `prefab init` writes a commented spec".to_owned(),
+                (Shape::Kinds(kinds), NodeValue::Scalar { text, .. }) if kinds.iter().any(|kind| kind.name == text) => {
+                    format!("write `{{kind: {text}}}`, with the keys of that kind")
+                }
+                (Shape::Kinds(_), _) => "write a map, such as `{kind: …}`".to_owned(),
+                (Shape::Object(fields) | Shape::OneOf(fields), _) => {
+                    let first = fields.first().map_or("key", |field| field.name);
+                    format!("write a map, such as `{{{first}: …}}`")
+                }
+                _ => "write a map, such as `{key: value}`".to_owned(),
+            };
+            let allowed = if path.is_empty() { "a map of keys and values".to_owned() } else { shape.describe() };
+            self.error(node.at, path, "wrong-type", node.describe(), allowed, &action);
+            return None;
+        };
+        match shape {
+            Shape::Object(fields) => Some(self.object(node.at, entries, fields, path, &[])),
+            Shape::Kinds(kinds) => self.kinds(node.at, entries, kinds, path),
+            Shape::OneOf(fields) => self.one_of(node.at, entries, fields, path),
+            Shape::Map { key, of, at_most } => Some(self.map(node.at, entries, key, of, *at_most, path)),
+            _ => None,
+        }
+    }
+
     /// `kinds` are the alternatives that the object is one of; none for an object of a single form.
-    fn object(&mut self, node: &Node, fields: &[Field], path: &str, kinds: &[Kind]) -> Option<CheckedValue> {
+    fn object(&mut self, at: Mark, entries: &[Entry], fields: &[Field], path: &str, kinds: &[Kind]) -> CheckedValue {
         let mut map = BTreeMap::new();
-        for entry in self.entries(node, path)? {
+        // What is there under a wrong name is not missing, and its default would not be what was meant.
+        let mut meant = Vec::new();
+        for entry in entries {
             match fields.iter().find(|field| field.name == entry.key) {
                 Some(field) => {
                     let below = joined(path, field.name);
                     map.insert(entry.key.clone(), self.present(&entry.value, &field.shape, &below));
                 }
                 None if entry.key == "kind" && !kinds.is_empty() => {}
-                None => self.unknown_key(entry, fields, path, kinds),
+                // A merge key stands for any of them; its value is an alias, which has a finding.
+                None if entry.key == "<<" && entry.value.value == NodeValue::Refused => {
+                    meant.extend(fields.iter().map(|field| field.name));
+                }
+                None => meant.extend(self.unknown_key(entry, fields, path, kinds)),
             }
         }
         for field in fields {
             if !map.contains_key(field.name) {
-                map.insert(field.name.to_owned(), self.absent(node.at, field, path));
+                let invalid = Checked { at, value: CheckedValue::Invalid };
+                let absent = if meant.contains(&field.name) { invalid } else { self.absent(at, field, path) };
+                map.insert(field.name.to_owned(), absent);
             }
         }
-        Some(CheckedValue::Map(map))
+        CheckedValue::Map(map)
     }
 
     fn present(&mut self, node: &Node, shape: &Shape, path: &str) -> Checked {
@@ -92,9 +124,8 @@ impl Walk<'_> {
         }
     }
 
-    fn kinds(&mut self, node: &Node, kinds: &[Kind], path: &str) -> Option<CheckedValue> {
+    fn kinds(&mut self, at: Mark, entries: &[Entry], kinds: &[Kind], path: &str) -> Option<CheckedValue> {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
-        let entries = self.entries(node, path)?;
         let below = joined(path, "kind");
         let Some(entry) = entries.iter().find(|entry| entry.key == "kind") else {
             let meant = entries.iter().find(|entry| did_you_mean(&entry.key, ["kind"].into_iter()).is_some());
@@ -102,7 +133,7 @@ impl Walk<'_> {
                 Some(entry) => format!("rename `{}` to `kind`", shown(&entry.key)),
                 None => "add `kind: …`".to_owned(),
             };
-            self.error(node.at, &below, "missing-field", "nothing".to_owned(), one_of(&names), &action);
+            self.error(at, &below, "missing-field", "nothing".to_owned(), one_of(&names), &action);
             return None;
         };
         if entry.value.value == NodeValue::Refused || self.is_empty(&entry.value, || one_of(&names), &below) {
@@ -110,19 +141,18 @@ impl Walk<'_> {
         }
         let CheckedValue::Text(name) = self.choice(&entry.value, false, &names, &below)? else { return None };
         let kind = kinds.iter().find(|kind| kind.name == name)?;
-        let CheckedValue::Map(mut map) = self.object(node, kind.fields, path, kinds)? else { return None };
+        let CheckedValue::Map(mut map) = self.object(at, entries, kind.fields, path, kinds) else { return None };
         map.insert("kind".to_owned(), Checked { at: entry.value.at, value: CheckedValue::Text(name) });
         Some(CheckedValue::Map(map))
     }
 
-    fn one_of(&mut self, node: &Node, fields: &[Field], path: &str) -> Option<CheckedValue> {
+    fn one_of(&mut self, at: Mark, entries: &[Entry], fields: &[Field], path: &str) -> Option<CheckedValue> {
         let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-        let entries = self.entries(node, path)?;
         let given = entries.iter().filter(|entry| names.contains(&entry.key.as_str())).count();
         let unknown = entries.len() > given;
-        let object = self.object(node, fields, path, &[]);
+        let object = self.object(at, entries, fields, path, &[]);
         if given == 1 {
-            return object;
+            return Some(object);
         }
         // A misspelt key is missing for that reason alone, and its own finding says so.
         if given > 1 || !unknown {
@@ -131,7 +161,7 @@ impl Walk<'_> {
                 _ => (format!("{given} of them"), "keep the one that you mean"),
             };
             let allowed = format!("exactly one of {}", ticked(&names));
-            self.error(node.at, path, "not-exactly-one", found, allowed, action);
+            self.error(at, path, "not-exactly-one", found, allowed, action);
         }
         None
     }
@@ -166,22 +196,22 @@ impl Walk<'_> {
         Some(CheckedValue::List(items.iter().enumerate().map(item).collect()))
     }
 
-    fn map(&mut self, node: &Node, key: &Text, of: &Shape, at_most: usize, path: &str) -> Option<CheckedValue> {
-        let found = self.entries(node, path)?;
-        if found.len() > at_most {
+    fn map(&mut self, at: Mark, given: &[Entry], key: &Text, of: &Shape, at_most: usize, path: &str) -> CheckedValue {
+        if given.len() > at_most {
             let allowed = format!("at most {}", entries(at_most));
-            self.error(node.at, path, "wrong-length", entries(found.len()), allowed, "remove entries");
+            self.error(at, path, "wrong-length", entries(given.len()), allowed, "remove entries");
         }
         let mut map = BTreeMap::new();
-        for entry in found {
+        for entry in given {
             let below = joined(path, &shown(&entry.key));
             if !key.matches(&entry.key) {
                 let found = format!("the key `{}`", shown(&entry.key));
-                self.error(entry.key_at, &below, "malformed-key", found, key.allowed.to_owned(), "rename the key");
+                let action = key.respelt(&entry.key).unwrap_or_else(|| "rename the key".to_owned());
+                self.error(entry.key_at, &below, "malformed-key", found, key.allowed.to_owned(), &action);
             }
             map.insert(entry.key.clone(), self.present(&entry.value, of, &below));
         }
-        Some(CheckedValue::Map(map))
+        CheckedValue::Map(map)
     }
 
     fn text(&mut self, node: &Node, text: &Text, path: &str) -> Option<CheckedValue> {
@@ -197,7 +227,8 @@ impl Walk<'_> {
             return None;
         }
         if !text.matches(value) {
-            self.error(node.at, path, "malformed-text", node.describe(), allowed(), "correct the value");
+            let action = text.respelt(value).unwrap_or_else(|| "write it in that form".to_owned());
+            self.error(node.at, path, "malformed-text", node.describe(), allowed(), &action);
             return None;
         }
         Some(CheckedValue::Text(value.clone()))
@@ -250,41 +281,25 @@ impl Walk<'_> {
         None
     }
 
-    fn entries<'n>(&mut self, node: &'n Node, path: &str) -> Option<&'n Vec<Entry>> {
-        if let NodeValue::Map(entries) = &node.value {
-            return Some(entries);
-        }
-        let action = if path.is_empty() {
-            "begin with `version: 1`; `prefab init` writes a commented spec"
-        } else {
-            "write keys with values, such as `{a: 1}`"
-        };
-        self.error(node.at, path, "wrong-type", node.describe(), "a map of keys and values".to_owned(), action);
-        None
-    }
-
-    fn unknown_key(&mut self, entry: &Entry, fields: &[Field], path: &str, kinds: &[Kind]) {
-        let mut names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-        if !kinds.is_empty() {
-            names.insert(0, "kind");
-        }
-        let key = shown(&entry.key);
-        let others: Vec<&str> = kinds
-            .iter()
-            .filter(|kind| kind.fields.iter().any(|field| field.name == entry.key))
-            .map(|kind| kind.name)
-            .collect();
-        let action = if others.is_empty() {
+    /// Reports the key, and gives the name that it most likely stands for.
+    fn unknown_key(&mut self, entry: &Entry, fields: &[Field], path: &str, kinds: &[Kind]) -> Option<&'static str> {
+        let names: Vec<&'static str> =
+            kinds.first().map(|_| "kind").into_iter().chain(fields.iter().map(|field| field.name)).collect();
+        let has_it = |kind: &&Kind| kind.fields.iter().any(|field| field.name == entry.key);
+        let others: Vec<String> = kinds.iter().filter(has_it).map(|kind| format!("`{}`", kind.name)).collect();
+        let (meant, action) = if others.is_empty() {
             advice::for_unknown_key(&entry.key, &names, path)
-                .unwrap_or_else(|| "remove the key; `prefab schema` has the whole form".to_owned())
         } else {
-            format!(
-                "remove the key: only kind {} has it",
-                others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ")
-            )
+            (None, format!("remove the key: only kind {} has it", others.join(" or ")))
         };
-        let (found, allowed) = (format!("the unknown key `{key}`"), format!("the keys {}", ticked(&names)));
+        let key = shown(&entry.key);
+        let allowed = match names[..] {
+            [only] => format!("only the key `{only}`"),
+            _ => format!("the keys {}", ticked(&names)),
+        };
+        let found = format!("the unknown key `{key}`");
         self.error(entry.key_at, &joined(path, &key), "unknown-field", found, allowed, &action);
+        meant
     }
 
     fn error(&mut self, at: Mark, path: &str, code: &'static str, found: String, allowed: String, action: &str) {

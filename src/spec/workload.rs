@@ -191,7 +191,7 @@ fn config_of(path: &str, place: &Place<'_>, surroundings: &dyn Surroundings, fin
     if let Err(error) = &model {
         findings.push(place.error(
             error.code(),
-            format!("`{path}` with {}", error.found()),
+            format!("`{path}`: {}", error.found()),
             error.allowed(),
             error.action(),
         ));
