@@ -6,5 +6,6 @@ mod prefab;
 mod python;
 
 mod licences;
+mod specs;
 mod synth;
 mod user_data;
