@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
 mod golden;
+mod invariants;
 mod prefab;
 mod python;
 
