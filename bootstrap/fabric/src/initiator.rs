@@ -9,6 +9,7 @@ use prefab_contract::engine::{CaseSpec, Ceiling, Event, Operation, PairKey, Roun
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::{NO_SESSION, Purpose, Session, prove};
+use crate::cold_cache::refill_caches;
 use crate::control::{Access, Control, Message, PeerEnded};
 use crate::cpu_time::{nanoseconds, process_cpu_ns};
 use crate::events::emit;
@@ -134,6 +135,7 @@ impl Measured<'_> {
         self.watch.enter(Stage::Fill, self.case.shape.payload_bytes());
         control.send(&Message::Prepare { round: self.number })?;
         prepare_data(self.case.operation, true, pool, table, self.pattern())?;
+        refill_caches(pool, self.case.shape.pool_bytes(), self.case.cache_refill_bytes)?;
         control.expect(&Message::Prepared {})
     }
 
@@ -198,6 +200,7 @@ impl Measured<'_> {
         for &waiting in transport.ceilings() {
             self.watch.enter(Stage::Transfer, self.case.shape.payload_bytes());
             control.send(&Message::Ceiling { waiting })?;
+            refill_caches(pool, self.case.shape.pool_bytes(), self.case.cache_refill_bytes)?;
             control.expect(&Message::CeilingReady {})?;
             let duration = transport.run_ceiling(waiting, pool)?;
             round.ceiling_ns.push(Ceiling { waiting, duration_ns: nanoseconds(duration) });

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod challenge;
+mod cold_cache;
 mod control;
 mod cpu_time;
 mod events;
