@@ -74,8 +74,6 @@ pub struct CaseSpec {
     pub until: Until,
     /// Whether plain loops of the same shape run between the rounds.
     pub ceilings: bool,
-    /// Bytes that each end reads before everything timed, so that all begin with equal caches: twice the last level.
-    pub cache_refill_bytes: u64,
 }
 
 /// When a case is complete.
@@ -386,7 +384,6 @@ mod tests {
                 scatter: Scatter { fragmentation_ppm: 1_000_000, seed: u64::MAX },
                 until: Until::Rounds(20),
                 ceilings: true,
-                cache_refill_bytes: 1 << 26,
             },
             role: Role::Target { listen: "127.0.0.1:0".parse().unwrap() },
             deadline_divisor: 1,

@@ -2,7 +2,6 @@
 #![deny(unsafe_code)]
 
 mod challenge;
-mod cold_cache;
 mod control;
 mod cpu_time;
 mod events;

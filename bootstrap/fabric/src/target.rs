@@ -8,7 +8,6 @@ use prefab_contract::engine::{CaseSpec, Event, PairKey, Stage, Transport, Waitin
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::Purpose;
-use crate::cold_cache::refill_caches;
 use crate::control::{Access, Control, Message, PeerEnded};
 use crate::cpu_time::process_cpu_ns;
 use crate::events::emit;
@@ -116,7 +115,6 @@ impl Served<'_> {
         self.round = round;
         self.table = descriptors(&self.case.shape, self.case.scatter, round);
         prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
-        refill_caches(pool, self.case.shape.pool_bytes(), self.case.cache_refill_bytes)?;
         // Entered before the answer: from there on the initiator moves bytes.
         self.watch.enter(self.transport.passive_stage(), payload_bytes);
         self.control.send(&Message::Prepared {})
@@ -131,9 +129,10 @@ impl Served<'_> {
     }
 
     fn ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()> {
-        self.watch.enter(self.transport.passive_stage(), self.case.shape.payload_bytes());
+        self.watch.enter(Stage::Fill, self.case.shape.payload_bytes());
         let runs = coalesce(&self.case.shape, &self.table);
-        refill_caches(pool, self.case.shape.pool_bytes(), self.case.cache_refill_bytes)?;
+        prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
+        self.watch.enter(self.transport.passive_stage(), self.case.shape.payload_bytes());
         self.control.send(&Message::CeilingReady {})?;
         self.transport.serve_ceiling(waiting, pool, &runs).context("serving a plain loop")
     }

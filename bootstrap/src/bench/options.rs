@@ -124,12 +124,11 @@ impl Options {
             Some(seconds) => Until::Milliseconds(seconds * 1000),
             None => Until::Rounds(self.rounds.unwrap_or(20)),
         };
-        let cache_refill_bytes = machine::last_level_cache_bytes().unwrap_or(0).saturating_mul(2);
         let mut cases = Vec::new();
         for &transport in or_all(&self.transports, &Transport::ALL) {
             for &operation in or_all(&self.operations, &[Operation::Read, Operation::Write]) {
                 let (shape, ceilings) = (shape.clone(), !self.no_ceilings);
-                cases.push(CaseSpec { transport, operation, shape, scatter, until, ceilings, cache_refill_bytes });
+                cases.push(CaseSpec { transport, operation, shape, scatter, until, ceilings });
             }
         }
         Ok(Plan {

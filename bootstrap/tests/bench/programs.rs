@@ -108,7 +108,6 @@ pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
         scatter: Scatter { fragmentation_ppm: 500_000, seed: 3 },
         until: Until::Rounds(1),
         ceilings: true,
-        cache_refill_bytes: 1 << 16,
     }
 }
 
