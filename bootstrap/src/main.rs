@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod boot;
+mod cloud;
 mod engine;
 mod exit;
 mod interrupt;
+mod roster;
 
 use std::process::ExitCode;
 

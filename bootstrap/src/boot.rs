@@ -1,0 +1,324 @@
+//! `prefab-bootstrap run`: a node proves itself and says so once.
+//!
+//! The path is that of [`Phase`]. Whatever ends it early becomes a reason; the reason is kept, then CloudFormation is told,
+//! last and once. A re-run, by hand or after a reboot, does the same again but never signals a second time.
+
+mod environment;
+mod lock;
+pub(crate) mod phase;
+mod record;
+mod units;
+
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use prefab_contract::node_config::{NodeConfig, Readiness, SCHEMA_VERSION};
+use prefab_contract::node_seed::NodeSeed;
+use prefab_contract::sha256::Sha256;
+use sha2::Digest as _;
+
+use crate::cloud::{Cloud, Identity};
+use crate::roster::{Answering, Presence, reach_all};
+use lock::Lock;
+use phase::{Log, Phase, write_whole};
+use record::Record;
+
+/// Tags reach the metadata service up to a minute after the instance began.
+const TAG_TIME: Duration = Duration::from_secs(60);
+/// The largest NodeConfig that is read.
+const MOST_CONFIG_BYTES: usize = 1 << 20;
+/// The largest engine that is fetched.
+const MOST_ENGINE_BYTES: usize = 64 << 20;
+/// How long driver and EFA devices may take to appear.
+const DEVICE_TIME: Duration = Duration::from_secs(180);
+
+/// Tag that names this node.
+const NODE_TAG: &str = "prefab:node";
+/// Tag with the digest of the NodeConfig.
+const CONFIG_TAG: &str = "prefab:config";
+/// Tag with the tracking ARN.
+const MLFLOW_TAG: &str = "prefab:mlflow";
+
+/// What a boot needs from outside, besides AWS.
+pub(crate) struct Machine<'a> {
+    /// `/`, or a test's folder.
+    pub(crate) root: &'a Path,
+    /// Judges the machine: the reason it is not what it should be.
+    pub(crate) check: &'a dyn Fn(&NodeConfig, &Identity, &str) -> Result<()>,
+    /// Runs the task files, given as their texts in order.
+    pub(crate) run_tasks: &'a dyn Fn(&[(String, Vec<u8>)]) -> Result<()>,
+    /// Divides every wait; 1 except in tests.
+    pub(crate) hurry: u32,
+}
+
+impl Machine<'_> {
+    fn path(&self, below_root: &str) -> PathBuf {
+        self.root.join(below_root)
+    }
+
+    fn wait(&self, time: Duration) -> Duration {
+        time / self.hurry
+    }
+}
+
+/// How a boot ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The node is ready.
+    Ready,
+    /// It is not, because of this, in this phase.
+    NotReady {
+        /// Where it ended.
+        phase: Phase,
+        /// One line for a person.
+        reason: String,
+    },
+}
+
+/// Runs the boot and tells everyone who should know.
+///
+/// # Errors
+/// Another boot holds the lock, or the verdict could not be told.
+pub(crate) fn run(seed: &NodeSeed, cloud: &dyn Cloud, machine: &Machine<'_>) -> Result<Verdict> {
+    let _lock = Lock::take(&machine.path("run/prefab/boot.lock"))?;
+    let mut log = Log::open(&machine.path("dev/console"), &machine.path("var/log/prefab-boot.jsonl"));
+    let mut node = Node::default();
+    let ended = catch_unwind(AssertUnwindSafe(|| prove(seed, cloud, machine, &mut log, &mut node)));
+    let verdict = match ended {
+        Ok(Ok(())) => Verdict::Ready,
+        Ok(Err(error)) => Verdict::NotReady { phase: log.phase(), reason: format!("{error:#}") },
+        Err(panic) => Verdict::NotReady {
+            phase: log.phase(),
+            reason: format!("a fault of prefab itself: {}", panic_text(panic.as_ref())),
+        },
+    };
+    tell(seed, cloud, machine, &mut log, &node, &verdict)?;
+    Ok(verdict)
+}
+
+/// What is known of this node so far; its last words need as much of it as there is.
+#[derive(Default)]
+struct Node {
+    identity: Option<Identity>,
+    name: Option<String>,
+}
+
+fn prove(seed: &NodeSeed, cloud: &dyn Cloud, machine: &Machine<'_>, log: &mut Log, node: &mut Node) -> Result<()> {
+    log.enter(Phase::Identity);
+    let identity = cloud.identity().context("asking the metadata service who this is")?;
+    node.identity = Some(identity.clone());
+    let name = settled_tag(cloud, NODE_TAG, machine)?;
+    node.name = Some(name.clone());
+    let mlflow = cloud.tag(MLFLOW_TAG)?;
+
+    log.enter(Phase::Configuration);
+    let config = configuration(cloud, machine)?;
+    ensure!(
+        config.nodes.contains_key(&name),
+        "this node is {name}, which its NodeConfig does not have; apply the spec again"
+    );
+
+    log.enter(Phase::Engine);
+    install_engine(cloud, machine, &config)?;
+
+    log.enter(Phase::Devices);
+    wait_for_devices(machine, &config, &name)?;
+
+    log.enter(Phase::Environment);
+    let files = environment::of(seed, &config, &name, identity.address, mlflow.as_deref());
+    write_whole(&machine.path("etc/prefab/environment"), files.service.as_bytes(), 0o644)?;
+    write_whole(&machine.path("etc/profile.d/prefab.sh"), files.shell.as_bytes(), 0o644)?;
+    units::install(machine.root)?;
+
+    log.enter(Phase::Checks);
+    (machine.check)(&config, &identity, &name)?;
+
+    log.enter(Phase::Tasks);
+    (machine.run_tasks)(&task_files(cloud, &config)?)?;
+
+    log.enter(Phase::Peers);
+    meet_peers(seed, cloud, machine, &config, &name, &identity, log)
+}
+
+/// A tag, once it is there.
+fn settled_tag(cloud: &dyn Cloud, key: &str, machine: &Machine<'_>) -> Result<String> {
+    let deadline = Instant::now() + machine.wait(TAG_TIME);
+    loop {
+        if let Some(value) = cloud.tag(key)? {
+            return Ok(value);
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "the instance has no tag {key} that its metadata service shows; see whether instance metadata tags are on"
+            );
+        }
+        std::thread::sleep(machine.wait(Duration::from_secs(2)));
+    }
+}
+
+fn configuration(cloud: &dyn Cloud, machine: &Machine<'_>) -> Result<NodeConfig> {
+    let tag = settled_tag(cloud, CONFIG_TAG, machine)?;
+    let digest: Sha256 = tag.parse().with_context(|| format!("reading the tag {CONFIG_TAG}"))?;
+    let bytes = verified(cloud, &format!("config/{digest}.json"), &digest, MOST_CONFIG_BYTES)?;
+    let config: NodeConfig = serde_json::from_slice(&bytes).context("reading the NodeConfig")?;
+    ensure!(
+        config.schema_version == SCHEMA_VERSION,
+        "the NodeConfig has version {}, this program reads {SCHEMA_VERSION}; apply with the prefab that made this program",
+        config.schema_version
+    );
+    Ok(config)
+}
+
+/// An object of the bucket whose bytes are those that were reviewed.
+fn verified(cloud: &dyn Cloud, key: &str, digest: &Sha256, at_most: usize) -> Result<Vec<u8>> {
+    let bytes = cloud.object(key, at_most)?.with_context(|| format!("the bucket has no {key}; apply uploads it"))?;
+    let found = Sha256::from_bytes(sha2::Sha256::digest(&bytes).into());
+    ensure!(found == *digest, "{key} has the digest {found}; it is not what was reviewed, so it is not used");
+    Ok(bytes)
+}
+
+fn install_engine(cloud: &dyn Cloud, machine: &Machine<'_>, config: &NodeConfig) -> Result<()> {
+    let path = machine.path("usr/local/bin/prefab-fabric");
+    let there = std::fs::read(&path)
+        .is_ok_and(|bytes| Sha256::from_bytes(sha2::Sha256::digest(&bytes).into()) == config.engine);
+    if there {
+        return Ok(());
+    }
+    let key = format!("bootstrap/{}/prefab-fabric", config.engine);
+    let bytes = verified(cloud, &key, &config.engine, MOST_ENGINE_BYTES)?;
+    write_whole(&path, &bytes, 0o755)
+}
+
+fn task_files(cloud: &dyn Cloud, config: &NodeConfig) -> Result<Vec<(String, Vec<u8>)>> {
+    let fetch = |task: &prefab_contract::node_config::TaskReference<Sha256>| {
+        let bytes = verified(cloud, &format!("tasks/{}.json", task.sha256), &task.sha256, MOST_CONFIG_BYTES)?;
+        Ok((task.name.clone(), bytes))
+    };
+    config.tasks.iter().map(fetch).collect()
+}
+
+/// Waits until as many EFA devices are there as the spec plans; the checks say what is wrong with them.
+fn wait_for_devices(machine: &Machine<'_>, config: &NodeConfig, name: &str) -> Result<()> {
+    let instance_type = &config.nodes[name].instance_type;
+    let expected = config
+        .expected
+        .get(instance_type)
+        .with_context(|| format!("the NodeConfig expects nothing of {instance_type}"))?;
+    let deadline = Instant::now() + machine.wait(DEVICE_TIME);
+    loop {
+        let found =
+            std::fs::read_dir(machine.path("sys/class/infiniband")).map_or(0, |devices| devices.flatten().count());
+        if u32::try_from(found).is_ok_and(|found| found >= expected.efa_interfaces) {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            bail!(
+                "found {found} EFA devices after {} s, planned are {}; see whether the driver is loaded (`modprobe efa`, then dmesg)",
+                machine.wait(DEVICE_TIME).as_secs(),
+                expected.efa_interfaces
+            );
+        }
+        std::thread::sleep(machine.wait(Duration::from_secs(2)));
+    }
+}
+
+/// Announces this node, answers the others, and reaches each of them unless the spec asks for no peers.
+fn meet_peers(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    machine: &Machine<'_>,
+    config: &NodeConfig,
+    name: &str,
+    identity: &Identity,
+    log: &mut Log,
+) -> Result<()> {
+    let presence =
+        Presence::announce(cloud, seed.stack_uuid(), name, &identity.instance_id, identity.address, machine.root)?;
+    if config.ready == Readiness::Own {
+        return Ok(());
+    }
+    let nodes: Vec<String> = config.nodes.keys().cloned().collect();
+    let answering = Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry };
+    let left = Duration::from_secs(config.peer_deadline_seconds.into()).saturating_sub(log.elapsed());
+    let deadline = Instant::now() + machine.wait(left);
+    let end = AtomicBool::new(false);
+    let unreached = std::thread::scope(|scope| {
+        scope.spawn(|| answering.until(&presence.listener, &end));
+        let pause = machine.wait(Duration::from_secs(2));
+        let unreached = reach_all(cloud, seed.stack_uuid(), &presence.entry, &nodes, deadline, pause);
+        // The others may still be on their way here; the unit answers them from now on.
+        if unreached.is_empty() {
+            std::thread::sleep(
+                machine.wait(Duration::from_secs(20)).min(deadline.saturating_duration_since(Instant::now())),
+            );
+        }
+        end.store(true, Ordering::Relaxed);
+        unreached
+    });
+    let reasons: Vec<String> = unreached.iter().map(|(peer, reason)| format!("{peer}: {reason}")).collect();
+    ensure!(
+        reasons.is_empty(),
+        "{} of {} peers did not answer: {}",
+        reasons.len(),
+        nodes.len() - 1,
+        reasons.join("; ")
+    );
+    Ok(())
+}
+
+/// Keeps the verdict, then signals it; both are tried whatever the other does.
+fn tell(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    machine: &Machine<'_>,
+    log: &mut Log,
+    node: &Node,
+    verdict: &Verdict,
+) -> Result<()> {
+    log.enter(Phase::Report);
+    let record = Record::of(node, verdict, log.elapsed());
+    if let Verdict::NotReady { phase, reason } = verdict {
+        log.say("not ready", &format!("{}: {reason}", phase.name()));
+    }
+    if let Err(error) = record.keep(cloud, seed, machine) {
+        log.say("the reason could not be kept everywhere", &format!("{error:#}"));
+    }
+    log.enter(Phase::Signal);
+    let (Some(name), Some(identity)) = (&node.name, &node.identity) else {
+        bail!("this node does not know its own name, so CloudFormation cannot be told; its timeout will");
+    };
+    if record::already_signalled(machine, seed, &identity.instance_id) {
+        log.say("said before", "CloudFormation has this node's signal from an earlier boot");
+        return Ok(());
+    }
+    cloud.signal(name, &identity.instance_id, *verdict == Verdict::Ready).context("signalling CloudFormation")?;
+    log.say("sent", if *verdict == Verdict::Ready { "SUCCESS" } else { "FAILURE" });
+    record::remember_signal(machine, seed, &identity.instance_id)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a text").to_owned()
+}
+
+/// Answers peers until it is stopped: what the systemd unit runs.
+///
+/// # Errors
+/// This node cannot learn who it is, or cannot be in the roster.
+pub(crate) fn serve(seed: &NodeSeed, cloud: &dyn Cloud, machine: &Machine<'_>, end: &AtomicBool) -> Result<()> {
+    let identity = cloud.identity()?;
+    let name = settled_tag(cloud, NODE_TAG, machine)?;
+    let config = configuration(cloud, machine)?;
+    let address: IpAddr = identity.address;
+    let presence = Presence::announce(cloud, seed.stack_uuid(), &name, &identity.instance_id, address, machine.root)?;
+    let nodes: Vec<String> = config.nodes.keys().cloned().collect();
+    Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry }
+        .until(&presence.listener, end)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,49 @@
+//! What a node asks of AWS: the seam between its steps and signed requests. Tests put a small fake here.
+
+use std::net::IpAddr;
+
+use anyhow::Result;
+
+/// Who this instance is, as its metadata service says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// `i-…`
+    pub(crate) instance_id: String,
+    /// Such as `g6e.12xlarge`.
+    pub(crate) instance_type: String,
+    /// Its private address.
+    pub(crate) address: IpAddr,
+}
+
+/// What a node asks of AWS. Every call ends within a bound of its own.
+pub(crate) trait Cloud: Sync {
+    /// Who this instance is.
+    ///
+    /// # Errors
+    /// The metadata service does not answer.
+    fn identity(&self) -> Result<Identity>;
+
+    /// A tag of this instance; `None` when it has none of this name (yet).
+    ///
+    /// # Errors
+    /// The metadata service does not answer.
+    fn tag(&self, key: &str) -> Result<Option<String>>;
+
+    /// An object of the stack's bucket; `None` when there is none.
+    ///
+    /// # Errors
+    /// It cannot be read, or is larger than `at_most` bytes.
+    fn object(&self, key: &str, at_most: usize) -> Result<Option<Vec<u8>>>;
+
+    /// Writes an object of the stack's bucket.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn put(&self, key: &str, body: &[u8]) -> Result<()>;
+
+    /// Tells CloudFormation how this node ended: once a node, last.
+    ///
+    /// # Errors
+    /// The signal did not arrive.
+    fn signal(&self, node: &str, instance_id: &str, success: bool) -> Result<()>;
+}
