@@ -196,7 +196,7 @@ mod tests {
             ("region", "cluster", Some("move `region` to the top level")),
             ("cidr", "network", Some("move `cidr` into an entry of `expose`")),
             ("trust", "iam", Some("move `trust` below `mlflow`")),
-            ("id", "cluster", Some("move `id` below `cluster.capacity` or `cluster.image`")),
+            ("id", "cluster", Some("move `id` below `cluster.capacity` or below `cluster.image`")),
             ("cidr", "expose[0]", None),
             ("colour", "", None),
         ] {

@@ -173,7 +173,7 @@ fn tree(text: &str, secrets: bool, findings: &mut Findings) -> Option<Node> {
         match step {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {
-                builder.syntax_error(&error);
+                builder.syntax_error(&error, end_of(text));
                 break;
             }
         }
@@ -199,7 +199,8 @@ fn tree(text: &str, secrets: bool, findings: &mut Findings) -> Option<Node> {
 
 /// What helps against an error of the parser, found by a part of its text. What only some errors have comes first.
 const SYNTAX_REMEDIES: &[(&str, &str)] = &[
-    ("tab", "indent with spaces; YAML allows no tab there"),
+    ("tabs", "indent with spaces; YAML allows no tab there"),
+    ("unprintable", "remove the character, or write it as an escape in double quotes"),
     ("quoted scalar", "close the quote that opens here"),
     ("unknown anchor", "write the value itself here: a spec has no aliases"),
     ("did not find expected ',' or", "close the bracket or brace that opens before this place"),
@@ -290,8 +291,7 @@ impl Builder<'_> {
 
     fn begin(&mut self, at: Mark, filling: Filling) {
         if self.open.len() == MAX_DEPTH {
-            let found = format!("more than {MAX_DEPTH} levels");
-            self.refuse(at, "too-deep", &found, "the four levels of a spec", "look at `prefab init` for its form");
+            self.too_deep(at);
             self.usable = false;
         }
         // A collection as a key: `{a: 1}: b`. The key is lost, so the value that follows has no place.
@@ -352,18 +352,35 @@ impl Builder<'_> {
         }
     }
 
-    fn syntax_error(&mut self, error: &saphyr_parser::ScanError) {
-        let at = Mark { line: error.marker().line().max(1), column: error.marker().col() + 1 };
+    fn syntax_error(&mut self, error: &saphyr_parser::ScanError, end: Mark) {
+        // The parser finds out what is missing on the line behind the last one.
+        let at = Mark { line: error.marker().line().max(1), column: error.marker().col() + 1 }.min(end);
+        self.usable = false;
+        if error.info().contains("recursion limit") {
+            self.too_deep(at);
+            return;
+        }
         let remedy = SYNTAX_REMEDIES.iter().find(|(part, _)| error.info().contains(part));
         let action = remedy.map_or("mend the YAML at or just before this place", |(_, action)| *action);
-        self.refuse(at, "yaml-syntax", error.info(), "well-formed YAML", action);
-        self.usable = false;
+        self.refuse(at, "yaml-syntax", error.info().trim_start_matches("found "), "well-formed YAML", action);
+    }
+
+    fn too_deep(&mut self, at: Mark) {
+        let found = format!("more than {MAX_DEPTH} levels");
+        self.refuse(at, "too-deep", &found, "the four levels of a spec", "look at `prefab init` for its form");
     }
 
     fn refuse(&mut self, at: Mark, code: &'static str, found: &str, allowed: &str, action: &str) {
         let finding = whole(code, found.to_owned(), allowed.to_owned(), action);
         self.findings.push(Finding { line: at.line, column: at.column, ..finding });
     }
+}
+
+/// Behind the last character; CR LF, LF and CR alone end a line.
+fn end_of(text: &str) -> Mark {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let last = text.rsplit('\n').next().unwrap_or_default();
+    Mark { line: text.matches('\n').count() + 1, column: last.chars().count() + 1 }
 }
 
 fn mark(span: Span) -> Mark {
