@@ -2,9 +2,11 @@
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
 mod golden;
+mod invariants;
 mod prefab;
 mod python;
 
+mod licences;
 mod specs;
 mod synth;
 mod user_data;

@@ -311,6 +311,8 @@ fn add_node(
     launch_template: LaunchTemplateSpecification,
 ) {
     let mut tags = tags(&spec.tags);
+    // Volumes get the user's tags, which so change in place on both; prefab's own would only make 400 nodes larger.
+    let propagate_tags_to_volume_on_creation = (!tags.is_empty()).then_some(true);
     tags.push(Tag::new("Name", format!("{}-{id}", spec.name).into()));
     tags.push(Tag::new(NODE_TAG, id.as_str().into()));
     tags.push(Tag::new(CONFIG_TAG, Value::joined([(&inputs.config).into()])));
@@ -319,7 +321,7 @@ fn add_node(
     }
     let creation = CreationPolicy { timeout_minutes: spec.bootstrap.timeout_minutes };
     let options = Options { creation_policy: Some(creation), ..Options::default() };
-    template.add_with(id, Instance { launch_template, propagate_tags_to_volume_on_creation: true, tags }, options);
+    template.add_with(id, Instance { launch_template, propagate_tags_to_volume_on_creation, tags }, options);
 }
 
 /// What a node does, action by action; nothing else is allowed.
