@@ -97,3 +97,13 @@ fn a_valid_spec_is_told_in_one_line_that_names_the_next_step() {
     assert_eq!(ran.err, "");
     assert_eq!(ran.out, "p5-block is valid: 8 nodes. Next: `prefab synth` writes its templates.\n");
 }
+
+#[test]
+fn findings_do_not_depend_on_the_environment() {
+    let fixture = bad("every-section-wrong");
+    let plain = fixture.run(&["validate"]).run().expect_code(1);
+    for (name, value) in [("LANG", "de_DE.UTF-8"), ("TZ", "Asia/Kathmandu"), ("COLUMNS", "20"), ("CLICOLOR_FORCE", "1")]
+    {
+        assert_eq!(fixture.run(&["validate"]).env(name, value).run().expect_code(1).err, plain.err, "{name}");
+    }
+}

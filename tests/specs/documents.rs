@@ -156,7 +156,7 @@ fn a_billion_laughs_are_not_laughed() {
 /// The most findings that a file of the largest size can give, and the longest key: neither takes long.
 #[test]
 fn the_largest_file_of_mistakes_is_answered_in_time() {
-    let many: String = (0..20_000).map(|index| format!("k{index}: 1\n")).collect();
+    let many: String = (0..6_000).map(|index| format!("k{index}: 1\n")).collect();
     let long = format!("{}: 1\n", "k".repeat(200_000));
     let ports = format!("expose: [{}]\n", "{},".repeat(60_000));
     for text in [many, long, ports] {

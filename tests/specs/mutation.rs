@@ -26,7 +26,7 @@ pub fn mutated() -> impl Strategy<Value = Json> {
     (0..GOOD.len(), prop::collection::vec(change, 1..3)).prop_map(|(index, changes)| {
         let mut spec = as_json(&GOOD[index].text).expect("a good spec is a document");
         for (place, change) in changes {
-            let places = pointers(&spec, String::new());
+            let places = pointers(&spec, "");
             apply(&mut spec, &places[place.index(places.len())], &change);
         }
         spec
@@ -145,7 +145,7 @@ pub fn as_json(text: &str) -> Option<Json> {
 }
 
 /// JSON pointers of every value but the root.
-fn pointers(value: &Json, at: String) -> Vec<String> {
+fn pointers(value: &Json, at: &str) -> Vec<String> {
     let below: Vec<(String, &Json)> = match value {
         Json::Object(map) => {
             map.iter().map(|(key, value)| (key.replace('~', "~0").replace('/', "~1"), value)).collect()
@@ -153,8 +153,8 @@ fn pointers(value: &Json, at: String) -> Vec<String> {
         Json::Array(items) => items.iter().enumerate().map(|(index, item)| (index.to_string(), item)).collect(),
         _ => Vec::new(),
     };
-    let own = if at.is_empty() { Vec::new() } else { vec![at.clone()] };
-    own.into_iter().chain(below.into_iter().flat_map(|(key, value)| pointers(value, format!("{at}/{key}")))).collect()
+    let own = if at.is_empty() { Vec::new() } else { vec![at.to_owned()] };
+    own.into_iter().chain(below.into_iter().flat_map(|(key, value)| pointers(value, &format!("{at}/{key}")))).collect()
 }
 
 fn apply(spec: &mut Json, pointer: &str, change: &Change) {
