@@ -97,7 +97,7 @@ fn open(case: &CaseSpec, access: Access, peer: &Peer<'_>, watch: &Arc<Watch>) ->
         (Transport::BuiltinTcp, Access::Connections) => {
             let connect =
                 |purpose| connect_to(peer.address, peer.key, purpose, &peer.session).map(|(stream, _)| stream);
-            let connections = Connections { payload: connect(Purpose::Payload)?, ceiling: connect(Purpose::Ceiling)? };
+            let connections = Connections::new(connect(Purpose::Payload)?, connect(Purpose::Ceiling)?)?;
             Box::new(TcpInitiator::new(setting, connections)?)
         }
         (Transport::BuiltinVm, Access::AddressSpace(target)) => {

@@ -60,7 +60,7 @@ fn open(
             control.send(&Message::Registered { access: Access::Connections })?;
             let (payload, ceiling) = (gate.admit(Purpose::Payload)?, gate.admit(Purpose::Ceiling)?);
             let setting = Setting { operation: case.operation, watch: Arc::clone(watch) };
-            Ok(Box::new(TcpTarget::new(setting, Connections { payload, ceiling })?))
+            Ok(Box::new(TcpTarget::new(setting, Connections::new(payload, ceiling)?)?))
         }
         Transport::BuiltinVm => {
             let (target, access) = VmTarget::new(pool, initiator_pid)?;
