@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod demo;
 mod folder;
 mod init;
 mod instance_types;
@@ -32,6 +33,7 @@ enum Command {
     Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Demo(demo::Demo),
     Schema(schema::Schema),
 }
 
@@ -55,6 +57,7 @@ impl Cli {
             Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
         }
     }

@@ -7,6 +7,8 @@ mod invariants;
 mod prefab;
 mod python;
 
+mod licences;
+mod specs;
 mod synth;
 mod user_data;
 mod yaml;

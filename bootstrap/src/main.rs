@@ -1,1 +1,32 @@
-fn main() {}
+//! `prefab-bootstrap`: the static node program. So far it measures: `bench --local` supervises two engines.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod engine;
+mod exit;
+mod interrupt;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The node program of prefab
+#[derive(Parser)]
+#[command(name = "prefab-bootstrap", version, args_override_self = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Measure the KV-cache transfer, verified block by block
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Bench(options) => bench::run(&options),
+    };
+    exit::report(result)
+}

@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
 use super::Streams;
 use super::folder::{Folder, Written};
 use super::spec_file::SpecFile;
 use crate::exit::Exit;
+use crate::finding::Findings;
+use crate::spec::Spec;
 use crate::stacks::{self, Stack, node_config, operator_policy};
 use crate::summary::Summary;
 
@@ -35,7 +38,7 @@ pub(super) struct Synth {
 
 /// What templates are written as.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// YAML with short tags
     Yaml,
     /// Indented JSON
@@ -47,9 +50,7 @@ impl Synth {
         let loaded = self.spec.load();
         self.spec.report(&loaded.findings, streams.err)?;
         let Some(spec) = loaded.spec else { return Ok(Exit::Failed) };
-        let stacks = stacks::of(&spec)?;
-        let summary = Summary::of(&spec, &stacks, &loaded.findings);
-        let files = self.files(&stacks, &summary, &node_config::of(&spec), &operator_policy::of(&spec));
+        let (files, summary) = files(&spec, &loaded.findings, self.format)?;
         let folder = Folder::new(self.output.as_deref().unwrap_or_else(|| self.spec.folder()));
         if self.check {
             return check(&folder, &files, streams);
@@ -63,27 +64,28 @@ impl Synth {
         report(&written, folder.path(), streams)?;
         Ok(Exit::Done)
     }
+}
 
-    /// The files of design section 5, by name.
-    fn files(
-        &self,
-        stacks: &[Stack],
-        summary: &Summary,
-        config: &impl serde::Serialize,
-        policy: &serde_json::Value,
-    ) -> Vec<(String, String)> {
-        let template = |stack: &Stack| match self.format {
-            Format::Yaml => (format!("{}.template.yaml", stack.kind.name()), stack.template.yaml()),
-            Format::Json => (format!("{}.template.json", stack.kind.name()), stack.template.pretty_json()),
-        };
-        let config = serde_json::to_value(config).unwrap_or_else(|error| panic!("a NodeConfig is plain data: {error}"));
-        let others = [
-            ("node-config.json", format!("{config:#}\n")),
-            ("operator-policy.json", format!("{policy:#}\n")),
-            ("summary.json", summary.json()),
-        ];
-        stacks.iter().map(template).chain(others.map(|(name, text)| (name.to_owned(), text))).collect()
-    }
+/// The files of a spec by name, and their summary.
+pub(super) fn files(
+    spec: &Spec,
+    findings: &Findings,
+    format: Format,
+) -> anyhow::Result<(Vec<(String, String)>, Summary)> {
+    let stacks = stacks::of(spec)?;
+    let summary = Summary::of(spec, &stacks, findings);
+    let template = |stack: &Stack| match format {
+        Format::Yaml => (format!("{}.template.yaml", stack.kind.name()), stack.template.yaml()),
+        Format::Json => (format!("{}.template.json", stack.kind.name()), stack.template.pretty_json()),
+    };
+    let config = serde_json::to_value(node_config::of(spec)).context("writing the NodeConfig")?;
+    let others = [
+        ("node-config.json", format!("{config:#}\n")),
+        ("operator-policy.json", format!("{:#}\n", operator_policy::of(spec))),
+        ("summary.json", summary.json()),
+    ];
+    let files = stacks.iter().map(template).chain(others.map(|(name, text)| (name.to_owned(), text))).collect();
+    Ok((files, summary))
 }
 
 fn check(folder: &Folder, files: &[(String, String)], streams: &mut Streams<'_>) -> anyhow::Result<Exit> {

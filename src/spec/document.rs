@@ -4,8 +4,10 @@
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
+use super::advice::entries;
+use super::scalar;
 use crate::finding::{Finding, Findings, Mark, Severity};
-use crate::secret_literals;
+use crate::secret_literals::{self, SecretLiteral};
 
 /// The largest spec that is read. A spec of 400 nodes needs less than 4 KiB.
 pub const MAX_BYTES: usize = 262_144;
@@ -22,9 +24,14 @@ pub(super) struct Node {
 /// What a node holds. Scalars stay text: only the shape of the spec says what they should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NodeValue {
-    Scalar { text: String, quoted: bool },
+    Scalar {
+        text: String,
+        quoted: bool,
+    },
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// A value that a finding refuses already, whatever the spec expects there.
+    Refused,
 }
 
 /// One key of a map with its value.
@@ -38,19 +45,31 @@ pub(super) struct Entry {
 impl Node {
     /// True for an empty value, `~` or `null` without quotes.
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.value, NodeValue::Scalar { text, quoted: false } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.value, NodeValue::Scalar { text, quoted: false } if scalar::is_null(text))
+    }
+
+    /// What begins below its key, or is nothing, has its place at the key: a person looks for the name.
+    fn seen_from(self, key_at: Mark) -> Self {
+        let below = self.at.line > key_at.line && !matches!(self.value, NodeValue::Scalar { .. });
+        Self { at: if below || self.is_null() { key_at } else { self.at }, ..self }
     }
 
     /// How a message names this node. A value is cut: a finding is no place for a long text.
     pub(super) fn describe(&self) -> String {
         match &self.value {
             _ if self.is_null() => "nothing".to_owned(),
-            NodeValue::Scalar { text, .. } if text.chars().count() > 60 => {
-                format!("`{}…` ({} characters)", text.chars().take(40).collect::<String>(), text.chars().count())
+            NodeValue::Scalar { text, .. } if text.is_empty() => "an empty text".to_owned(),
+            NodeValue::Scalar { text, .. } => {
+                let (shown, characters) = (scalar::shown(text), text.chars().count());
+                if shown.ends_with('…') {
+                    format!("`{shown}` ({characters} characters)")
+                } else {
+                    format!("`{shown}`")
+                }
             }
-            NodeValue::Scalar { text, .. } => format!("`{}`", text.escape_debug()),
-            NodeValue::List(items) => format!("a list of {}", items.len()),
-            NodeValue::Map(entries) => format!("a map of {}", entries.len()),
+            NodeValue::List(items) => format!("a list of {}", entries(items.len())),
+            NodeValue::Map(map) => format!("a map of {}", entries(map.len())),
+            NodeValue::Refused => "a refused value".to_owned(),
         }
     }
 }
@@ -60,7 +79,7 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<Node> {
     if bytes.len() > MAX_BYTES {
         findings.push(whole(
             "spec-too-large",
-            format!("{} bytes", bytes.len()),
+            format!("more than {MAX_BYTES} bytes"),
             format!("at most {MAX_BYTES} bytes"),
             "give the spec itself; templates, logs and data do not belong in it",
         ));
@@ -75,7 +94,7 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<Node> {
                 column: place.column,
                 ..whole(
                     "not-utf8",
-                    format!("byte 0x{:02x} at offset {}", bytes[error.valid_up_to()], error.valid_up_to()),
+                    not_utf8(bytes, error.valid_up_to()),
                     "UTF-8 text".to_owned(),
                     "save the file as UTF-8",
                 )
@@ -103,13 +122,21 @@ pub(super) fn read(bytes: &[u8], findings: &mut Findings) -> Option<Node> {
             "nothing: the file is read as if they ended in LF",
         ));
     }
-    find_secrets(text, findings);
-    tree(text, findings)
+    let secrets = secret_literals::find(text);
+    report_secrets(&secrets, findings);
+    if secrets.is_empty() { tree(text, false, findings) } else { tree(&blacked_out(text, &secrets), true, findings) }
+}
+
+fn not_utf8(bytes: &[u8], offset: usize) -> String {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text".to_owned(),
+        _ => format!("byte 0x{:02x} at offset {offset}", bytes[offset]),
+    }
 }
 
 /// Nothing secret may stand anywhere in a spec, comments included: it is committed, and rendered into templates.
-fn find_secrets(text: &str, findings: &mut Findings) {
-    for secret in secret_literals::find(text) {
+fn report_secrets(secrets: &[SecretLiteral], findings: &mut Findings) {
+    for secret in secrets {
         findings.push(Finding {
             line: secret.line,
             column: secret.column,
@@ -123,8 +150,24 @@ fn find_secrets(text: &str, findings: &mut Findings) {
     }
 }
 
-fn tree(text: &str, findings: &mut Findings) -> Option<Node> {
-    let mut builder = Builder { findings, open: Vec::new(), root: None, documents: 0, usable: true };
+/// Stands for each character of a secret, so that no later finding can show it.
+const BLACKED_OUT: char = '\u{2588}';
+
+fn blacked_out(text: &str, secrets: &[SecretLiteral]) -> String {
+    let black = |line: usize, column: usize| {
+        secrets
+            .iter()
+            .any(|secret| secret.line == line && (secret.column..secret.column + secret.characters).contains(&column))
+    };
+    let line = |(index, line): (usize, &str)| -> String {
+        let character = |(at, c)| if c != '\n' && black(index + 1, at + 1) { BLACKED_OUT } else { c };
+        line.chars().enumerate().map(character).collect()
+    };
+    text.split_inclusive('\n').enumerate().map(line).collect()
+}
+
+fn tree(text: &str, secrets: bool, findings: &mut Findings) -> Option<Node> {
+    let mut builder = Builder { findings, secrets, open: Vec::new(), root: None, documents: 0, usable: true };
     let mut parser = Parser::new_from_str(text);
     while let Some(step) = parser.next_event() {
         match step {
@@ -134,7 +177,7 @@ fn tree(text: &str, findings: &mut Findings) -> Option<Node> {
                 break;
             }
         }
-        if !builder.usable {
+        if !builder.usable || builder.documents > 1 {
             break;
         }
     }
@@ -154,6 +197,15 @@ fn tree(text: &str, findings: &mut Findings) -> Option<Node> {
     }
 }
 
+/// What helps against an error of the parser, found by a part of its text. What only some errors have comes first.
+const SYNTAX_REMEDIES: &[(&str, &str)] = &[
+    ("tab", "indent with spaces; YAML allows no tab there"),
+    ("quoted scalar", "close the quote that opens here"),
+    ("unknown anchor", "write the value itself here: a spec has no aliases"),
+    ("did not find expected ',' or", "close the bracket or brace that opens before this place"),
+    ("mapping values are not allowed", "look at the indentation above, and quote text that holds `: `"),
+];
+
 /// A collection that is still being filled.
 struct Open {
     at: Mark,
@@ -167,6 +219,8 @@ enum Filling {
 
 struct Builder<'f> {
     findings: &'f mut Findings,
+    /// The text has blacked-out places.
+    secrets: bool,
     open: Vec<Open>,
     root: Option<Node>,
     documents: usize,
@@ -197,12 +251,14 @@ impl Builder<'_> {
                     "values written out",
                     "write the value itself here",
                 );
-                self.place(Node { at, value: NodeValue::Scalar { text: String::new(), quoted: false } });
+                // As a key it leaves its value without a name.
+                self.usable &= !self.waits_for_key();
+                self.place(Node { at, value: NodeValue::Refused });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 self.no_anchor_or_tag(at, anchor, tag.is_some());
                 let quoted = style != ScalarStyle::Plain;
-                self.scalar(Node { at, value: NodeValue::Scalar { text: text.into_owned(), quoted } });
+                self.scalar(at, text.into_owned(), quoted, tag.is_some());
             }
             Event::SequenceStart(anchor, tag) => {
                 self.no_anchor_or_tag(at, anchor, tag.is_some());
@@ -239,7 +295,7 @@ impl Builder<'_> {
             self.usable = false;
         }
         // A collection as a key: `{a: 1}: b`. The key is lost, so the value that follows has no place.
-        if let Some(Open { filling: Filling::Map { key: None, .. }, .. }) = self.open.last() {
+        if self.waits_for_key() {
             self.refuse(
                 at,
                 "yaml-key",
@@ -262,15 +318,19 @@ impl Builder<'_> {
         }
     }
 
-    /// A scalar is a key when its map waits for one, otherwise a value.
-    fn scalar(&mut self, node: Node) {
-        if let Some(Open { filling: Filling::Map { key: waiting @ None, .. }, .. }) = self.open.last_mut()
-            && let NodeValue::Scalar { text, .. } = &node.value
-        {
-            *waiting = Some((text.clone(), node.at));
+    fn waits_for_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open { filling: Filling::Map { key: None, .. }, .. }))
+    }
+
+    /// A scalar is a key when its map waits for one, otherwise a value. A tag may give it another meaning.
+    fn scalar(&mut self, at: Mark, text: String, quoted: bool, tagged: bool) {
+        if let Some(Open { filling: Filling::Map { key: waiting @ None, .. }, .. }) = self.open.last_mut() {
+            *waiting = Some((text, at));
             return;
         }
-        self.place(node);
+        let refused = tagged || (self.secrets && text.contains(BLACKED_OUT));
+        let value = if refused { NodeValue::Refused } else { NodeValue::Scalar { text, quoted } };
+        self.place(Node { at, value });
     }
 
     fn place(&mut self, node: Node) {
@@ -281,9 +341,9 @@ impl Builder<'_> {
                 let Some((key, key_at)) = key.take() else { return };
                 let first = entries.iter().find(|entry| entry.key == key).map(|entry| entry.key_at);
                 match first {
-                    None => entries.push(Entry { key, key_at, value: node }),
+                    None => entries.push(Entry { key, key_at, value: node.seen_from(key_at) }),
                     Some(first) => {
-                        let found = format!("`{key}` a second time");
+                        let found = format!("`{}` a second time", scalar::shown(&key));
                         let allowed = format!("each key once; the first is on line {}", first.line);
                         self.refuse(key_at, "duplicate-key", &found, &allowed, "keep one of the two");
                     }
@@ -294,12 +354,9 @@ impl Builder<'_> {
 
     fn syntax_error(&mut self, error: &saphyr_parser::ScanError) {
         let at = Mark { line: error.marker().line().max(1), column: error.marker().col() + 1 };
-        let action = if error.info().contains("tab") {
-            "indent with spaces; YAML allows no tab there"
-        } else {
-            "mend the YAML at or just before this place"
-        };
-        self.refuse(at, "yaml-syntax", error.info(), "YAML", action);
+        let remedy = SYNTAX_REMEDIES.iter().find(|(part, _)| error.info().contains(part));
+        let action = remedy.map_or("mend the YAML at or just before this place", |(_, action)| *action);
+        self.refuse(at, "yaml-syntax", error.info(), "well-formed YAML", action);
         self.usable = false;
     }
 

@@ -163,9 +163,9 @@ fn key_text(out: &mut String, key: &str, depth: usize) {
     const MOST_WRITTEN: usize = 1_000;
     let start = out.len();
     if is_plain(key) {
-        out.push_str(key)
+        out.push_str(key);
     } else {
-        quoted(out, key)
+        quoted(out, key);
     }
     if out.len() - start > MOST_WRITTEN {
         out.insert_str(start, "? ");

@@ -1,9 +1,12 @@
 //! What the CLI and the node programs must agree on: serde types and arithmetic. Pure: no file, clock or network.
 #![forbid(unsafe_code)]
 
+pub mod bench_report;
 pub mod boot_failure;
+pub mod engine;
 pub mod kv;
 pub mod models;
 pub mod node_config;
 pub mod node_seed;
 pub mod sha256;
+pub mod transfer;

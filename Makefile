@@ -1,0 +1,58 @@
+# The commands of the README. `make test` is all that CI runs.
+
+CARGO ?= cargo
+PYTHON ?= python3
+DIST := dist
+NODE_TARGET := x86_64-unknown-linux-gnu
+VENV := .venv
+# What the tests call beside cargo and the venv, as program:package of Debian.
+TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file
+
+.PHONY: build setup venv tools demo test lint bench clean
+
+build:
+	$(CARGO) build --locked --release --package prefab
+	$(CARGO) build --locked --profile node --package prefab-fabric
+	$(CARGO) build-node
+	mkdir -p $(DIST)
+	install -m 0755 target/release/prefab target/node/prefab-fabric target/$(NODE_TARGET)/node/prefab-bootstrap $(DIST)/
+	cd $(DIST) && sha256sum prefab prefab-bootstrap prefab-fabric > SHA256SUMS
+
+# The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
+setup: tools venv
+
+tools:
+	@missing=; for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	  echo "found no$$missing; install these packages, then run make again" >&2; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends -y $$missing
+
+venv: $(VENV)/requirements.done
+
+# The stamp is written last: a broken installation is begun again.
+$(VENV)/requirements.done: tests/requirements.txt
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/requirements.txt
+	touch $@
+
+demo: build
+	$(DIST)/prefab demo
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+test: setup lint build
+	PREFAB_DIST=$(CURDIR)/$(DIST) $(CARGO) test --locked --workspace --no-fail-fast
+	@echo "Skipped, because this machine has no such hardware: EFA devices, GPUs, an AWS account. Nothing else was skipped."
+
+bench: build
+	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
+	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
+
+clean:
+	$(CARGO) clean
+	rm -rf $(DIST) $(VENV) demo

@@ -1,0 +1,248 @@
+//! The document of `prefab-bootstrap bench --json -`. Scripts and the comparison read it: fields are added, never
+//! renamed, and [`SCHEMA_VERSION`] changes when a meaning does.
+//!
+//! Unless a name says otherwise: times are in microseconds (`_us`) or milliseconds (`_ms`) with fractions, a GB is 1e9
+//! bytes, and `null` means not measured, never zero.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Operation;
+
+/// The version of this document.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One run of the benchmark.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BenchReport {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Where and with what the cases ran.
+    pub environment: Environment,
+    /// One entry a measured cell, in the order in which they ran.
+    pub cases: Vec<Case>,
+}
+
+/// Where and with what the cases ran.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// The version of the program that supervised.
+    pub bootstrap_version: String,
+    /// The version that the engine reported; null if none started.
+    pub engine_version: Option<String>,
+    /// Both ends on one machine: such figures rank loops and predict no EFA rate.
+    pub loopback: bool,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// The processor's name.
+    pub cpu_model: Option<String>,
+    /// Processors that this process may use.
+    pub cpus: u64,
+    /// Bytes of the last-level cache.
+    pub last_level_cache_bytes: Option<u64>,
+    /// Bytes of memory.
+    pub memory_bytes: Option<u64>,
+    /// The one-minute load average before the first case; above 1 the figures are those of a busy machine.
+    pub load_before: Option<f64>,
+    /// The one-minute load average after the last case, the benchmark's own load included.
+    pub load_after: Option<f64>,
+    /// The model that gave the shape.
+    pub model: String,
+    /// Ranks that share its heads.
+    pub tensor_parallel: u32,
+    /// Tokens in a block.
+    pub block_tokens: u32,
+    /// The seed of block tables and data.
+    pub seed: u64,
+}
+
+/// What a transport promises to its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Semantics {
+    /// Each run of adjacent blocks is its own operation; the target posts nothing per block.
+    OneSided,
+    /// The source gathers, the target places.
+    ReceiverAssisted,
+}
+
+/// How requests follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Closed loop: the next starts when one of `q` has ended.
+    Request,
+    /// Requests completed within a window of time.
+    Steady,
+}
+
+/// Whether a case ran to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// All rounds.
+    Complete,
+    /// Cut short; the figures cover the rounds before, and `failure` says why.
+    Partial,
+}
+
+/// Why a case was cut short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// `initiator`, `target` or `supervisor`.
+    pub side: String,
+    /// The engine's stage when it happened.
+    pub stage: String,
+    /// What was found, what was expected, what to do.
+    pub cause: String,
+    /// The transport cannot run here: a fact about the machine, not a fault.
+    pub unavailable: bool,
+}
+
+/// One measured cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The transport that was asked for.
+    pub transport: String,
+    /// The libfabric provider; null for the built-in transports.
+    pub provider: Option<String>,
+    /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `inconclusive`.
+    pub path: String,
+    /// What the transport promises.
+    pub semantics: Semantics,
+    /// How requests follow each other.
+    pub mode: Mode,
+    /// Requests outstanding.
+    pub q: u32,
+    /// Where the pools lie: `host` or `gpu`.
+    pub memory: String,
+    /// How a block lies in memory: `kv-split`, `layer`, `block`.
+    pub layout: String,
+    /// Who pulls or pushes.
+    pub operation: Operation,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens that the decode side holds already, so that they do not move.
+    pub hit_tokens: u64,
+    /// 0 (one run a region) to 1 (every block alone).
+    pub fragmentation: f64,
+    /// Bytes of one request.
+    pub payload_bytes: u64,
+    /// Bytes of one descriptor; of the heaviest size if there are several.
+    pub descriptor_bytes: u64,
+    /// Descriptors of one request.
+    pub descriptors: u64,
+    /// Remote operations of one request after adjacent blocks were joined; the mean over the rounds.
+    pub runs_per_request: Option<f64>,
+    /// Bytes of the pool at each end.
+    pub working_set_bytes: u64,
+    /// Threads that move data at the initiator.
+    pub threads_initiator: u32,
+    /// Threads that move data at the target.
+    pub threads_target: u32,
+    /// Measured rounds; the cold first one is not among them.
+    pub rounds: u64,
+    /// Payload over the median duration of a request, in GB/s.
+    pub gb_per_s: Option<f64>,
+    /// Descriptors over the median duration of a request, a second.
+    pub descriptors_per_s: Option<f64>,
+    /// Median duration of a request; null below 20 samples.
+    pub p50_us: Option<f64>,
+    /// Null below 100 samples.
+    pub p90_us: Option<f64>,
+    /// Null below 1,000 samples.
+    pub p99_us: Option<f64>,
+    /// Null below 10,000 samples.
+    pub p999_us: Option<f64>,
+    /// The longest request.
+    pub max_us: Option<f64>,
+    /// Median duration of the post call; null below 20 samples.
+    pub post_us_p50: Option<f64>,
+    /// Mean time to make the tables of a request, before its clock starts.
+    pub prep_us: Option<f64>,
+    /// Time after the end of prefill, with a schedule.
+    pub exposed_us: Option<f64>,
+    /// Duration of the cold first request, in milliseconds.
+    pub first_transfer_ms: Option<f64>,
+    /// Mapping and touching the initiator's pool, in milliseconds.
+    pub registration_ms: Option<f64>,
+    /// Connecting, both challenges and the agreement, in milliseconds.
+    pub connect_ms: Option<f64>,
+    /// Processor seconds of the initiator for each GB moved.
+    pub initiator_cpu_s_per_gb: Option<f64>,
+    /// Processor seconds of the target for each GB moved.
+    pub target_cpu_s_per_gb: Option<f64>,
+    /// The best plain loop of the same shape in the same run: payload over its median duration, in GB/s.
+    pub ceiling_gb_per_s: Option<f64>,
+    /// The median over the rounds of (the best loop's duration / the request's duration, taken in the same round).
+    /// Clearly above 1 the ceiling is invalid.
+    pub ceiling_ratio: Option<f64>,
+    /// Blocks compared and found right, over all rounds, the cold one included.
+    pub blocks_verified: u64,
+    /// Every block of every round was compared and right, and there was at least one round.
+    pub verified: bool,
+    /// Whether all rounds ran.
+    pub ended: Ended,
+    /// Why not; null when complete.
+    pub failure: Option<Failure>,
+}
+
+/// What `bench --progress json` writes to standard error, one document a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum BenchProgress {
+    /// A case begins.
+    CaseBegan {
+        /// From 1.
+        case: usize,
+        /// How many there are.
+        cases: usize,
+        /// Its transport.
+        transport: String,
+        /// Its operation.
+        operation: Operation,
+        /// Bytes of one request.
+        payload_bytes: u64,
+    },
+    /// A round is over and verified.
+    Round {
+        /// The case it belongs to.
+        case: usize,
+        /// From 0, the cold round.
+        round: u64,
+        /// The last round's number; null when a duration ends the case.
+        rounds: Option<u64>,
+        /// This round's figure.
+        gb_per_s: f64,
+        /// Blocks verified in this case so far.
+        blocks_verified: u64,
+    },
+    /// A case is over.
+    CaseEnded {
+        /// Which.
+        case: usize,
+        /// Whether all rounds ran.
+        ended: Ended,
+        /// The case's figure; null without a measured round.
+        gb_per_s: Option<f64>,
+    },
+}
+
+/// A transport this much faster than its ceiling shows that the ceiling is wrong, not that the transport is good.
+pub const INVALID_CEILING_RATIO: f64 = 1.05;
+
+impl Case {
+    /// Whether the ceiling contradicts the figure.
+    pub fn ceiling_is_invalid(&self) -> bool {
+        self.ceiling_ratio.is_some_and(|ratio| ratio > INVALID_CEILING_RATIO)
+    }
+}
+
+/// The fewest samples from which the quantile `q` (0 to 1, exclusive) may be told: 10 / (1 - q).
+pub fn samples_for_quantile(q: f64) -> f64 {
+    // Rounded, because 1 - 0.9 is not exactly a tenth.
+    (10.0 / (1.0 - q)).round()
+}

@@ -1,0 +1,123 @@
+//! The pools: private anonymous memory that the kernel copies into and out of.
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+
+use anyhow::{Context, Result, ensure};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// One mapping. Rust sees its bytes only through borrows of the pool; system calls see addresses that were checked
+/// against its bounds.
+pub(crate) struct Pool {
+    start: NonNull<u8>,
+    length: usize,
+}
+
+// SAFETY: a pool owns its mapping alone, as a boxed slice does, and no thread's state is tied to it.
+unsafe impl Send for Pool {}
+
+impl Pool {
+    /// Maps `bytes` of zeros.
+    ///
+    /// # Errors
+    /// The system refuses that much memory.
+    pub(crate) fn new(bytes: u64) -> Result<Self> {
+        let length = usize::try_from(bytes).ok().filter(|&length| length > 0 && isize::try_from(length).is_ok());
+        let length = length.with_context(|| format!("found a pool of {bytes} bytes, expected 1 to 2^63"))?;
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new private mapping at an address that the kernel chooses touches no existing memory.
+        let start = unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, MapFlags::PRIVATE) };
+        let start = start.with_context(|| format!("cannot map a pool of {bytes} bytes; use fewer tokens"))?;
+        let start = NonNull::new(start.cast()).context("found a pool at address 0")?;
+        Ok(Self { start, length })
+    }
+
+    /// Writes every byte, so that every page exists before anything is measured.
+    pub(crate) fn touch(&mut self) {
+        // SAFETY: `start` and `length` are a live mapping of initialised bytes, borrowed exclusively through `self`.
+        let all = unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) };
+        all.fill(0x5a);
+    }
+
+    /// Where the pool begins in this process; the peer of builtin-vm needs it.
+    pub(crate) fn address(&self) -> u64 {
+        self.start.as_ptr() as u64
+    }
+
+    /// Bytes at an offset.
+    ///
+    /// # Errors
+    /// They lie outside the pool.
+    pub(crate) fn bytes(&self, offset: u64, bytes: u64) -> Result<&[u8]> {
+        let (start, length) = self.locate(offset, bytes)?;
+        // SAFETY: `locate` keeps the range within the live mapping, whose bytes are initialised, and the borrow of
+        // `self` excludes `bytes_mut` and every system call that writes here.
+        Ok(unsafe { std::slice::from_raw_parts(start, length) })
+    }
+
+    /// Bytes at an offset, to be written.
+    ///
+    /// # Errors
+    /// They lie outside the pool.
+    pub(crate) fn bytes_mut(&mut self, offset: u64, bytes: u64) -> Result<&mut [u8]> {
+        let (start, length) = self.locate(offset, bytes)?;
+        // SAFETY: `locate` keeps the range within the live mapping, and the exclusive borrow of `self` excludes every
+        // other access from this process; the peer writes only between the control channel's `Prepared` and `Check`,
+        // when nobody here holds such a borrow.
+        Ok(unsafe { std::slice::from_raw_parts_mut(start, length) })
+    }
+
+    /// The bytes at an offset as a system call takes them.
+    ///
+    /// # Errors
+    /// They lie outside the pool.
+    pub(super) fn iovec(&self, offset: u64, bytes: u64) -> Result<libc::iovec> {
+        let (start, length) = self.locate(offset, bytes)?;
+        Ok(libc::iovec { iov_base: start.cast(), iov_len: length })
+    }
+
+    /// Whether a range lies inside.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn check(&self, offset: u64, bytes: u64) -> Result<()> {
+        self.locate(offset, bytes).map(|_| ())
+    }
+
+    fn locate(&self, offset: u64, bytes: u64) -> Result<(*mut u8, usize)> {
+        let end = offset.checked_add(bytes).and_then(|end| usize::try_from(end).ok());
+        ensure!(
+            end.is_some_and(|end| end <= self.length),
+            "found the range {offset} + {bytes}, expected one inside the pool of {} bytes",
+            self.length
+        );
+        // Both are at most `length`, so the conversions are exact.
+        let (offset, length) = (usize::try_from(offset)?, usize::try_from(bytes)?);
+        Ok((self.start.as_ptr().wrapping_add(offset), length))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `new`, unmapped once; no borrow of it outlives `self`.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        debug_assert!(unmapped.is_ok(), "the pool was mapped by this process");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_outside_the_pool_are_refused() {
+        let pool = Pool::new(4096).unwrap();
+        for (offset, bytes) in [(0, 4096), (4095, 1), (4096, 0)] {
+            pool.check(offset, bytes).unwrap();
+        }
+        for (offset, bytes) in [(0, 4097), (4096, 1), (u64::MAX, 1), (1, u64::MAX), (4097, 0)] {
+            assert!(pool.check(offset, bytes).is_err(), "{offset} + {bytes}");
+        }
+        assert!(Pool::new(0).is_err());
+    }
+}

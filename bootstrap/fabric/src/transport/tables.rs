@@ -1,0 +1,103 @@
+//! The runs of a request as one side's pieces and the other side's, cut to what one call or frame takes.
+
+use prefab_contract::engine::Operation;
+use prefab_contract::transfer::Run;
+
+use super::vectored::{MAX_PIECES, Piece};
+
+/// The most bytes of one piece: long runs are cut, so that a frame is never far larger than the sockets' buffers.
+pub(super) const MAX_PIECE_BYTES: u64 = 1 << 20;
+
+/// The most payload bytes of one batch.
+pub(super) const MAX_BATCH_BYTES: u64 = 4 << 20;
+
+/// Equal cuts of one request at both sides.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// Pieces of the source pool.
+    pub(super) source: Vec<Piece>,
+    /// Pieces of the destination pool, one for each of the source.
+    pub(super) destination: Vec<Piece>,
+}
+
+/// A few neighbouring pieces that travel together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Batch {
+    /// Which pieces.
+    pub(super) pieces: std::ops::Range<usize>,
+    /// Their bytes.
+    pub(super) bytes: u64,
+}
+
+impl Tables {
+    /// Cuts the runs.
+    pub(super) fn new(runs: &[Run]) -> Self {
+        let mut tables = Self::default();
+        for run in runs {
+            let mut done = 0;
+            while done < run.bytes {
+                let bytes = (run.bytes - done).min(MAX_PIECE_BYTES);
+                tables.source.push(Piece { offset: run.source_offset + done, bytes });
+                tables.destination.push(Piece { offset: run.destination_offset + done, bytes });
+                done += bytes;
+            }
+        }
+        tables
+    }
+
+    /// The pieces of one engine's own pool: who reads has the destination, who writes the source.
+    pub(super) fn local(&self, operation: Operation, is_initiator: bool) -> &[Piece] {
+        if holds_destination(operation, is_initiator) { &self.destination } else { &self.source }
+    }
+
+    /// The pieces of the peer's pool.
+    pub(super) fn remote(&self, operation: Operation, is_initiator: bool) -> &[Piece] {
+        self.local(operation, !is_initiator)
+    }
+
+    /// Groups the pieces for as few calls as the limits allow.
+    pub(super) fn batches(&self) -> Vec<Batch> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for (number, piece) in self.source.iter().enumerate() {
+            match batches.last_mut() {
+                Some(batch) if batch.pieces.len() < MAX_PIECES && batch.bytes + piece.bytes <= MAX_BATCH_BYTES => {
+                    batch.pieces.end = number + 1;
+                    batch.bytes += piece.bytes;
+                }
+                _ => batches.push(Batch { pieces: number..number + 1, bytes: piece.bytes }),
+            }
+        }
+        batches
+    }
+}
+
+/// Whether the pool of this engine receives the data.
+pub(crate) fn holds_destination(operation: Operation, is_initiator: bool) -> bool {
+    (operation == Operation::Read) == is_initiator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_cover_all_pieces_within_their_limits() {
+        let run = |number: u64, bytes| Run { source_offset: number << 32, destination_offset: number << 33, bytes };
+        for bytes in [8, 8192, MAX_PIECE_BYTES, 5 * MAX_PIECE_BYTES + 8] {
+            let runs: Vec<Run> = (0..1300).map(|number| run(number, bytes)).collect();
+            let tables = Tables::new(&runs);
+            let batches = tables.batches();
+            assert_eq!(batches.iter().map(|batch| batch.bytes).sum::<u64>(), 1300 * bytes);
+            assert!(batches.windows(2).all(|pair| pair[0].pieces.end == pair[1].pieces.start));
+            for batch in &batches {
+                assert!(batch.pieces.len() <= MAX_PIECES && batch.bytes <= MAX_BATCH_BYTES);
+            }
+        }
+    }
+
+    #[test]
+    fn who_reads_receives() {
+        assert!(holds_destination(Operation::Read, true) && holds_destination(Operation::Write, false));
+        assert!(!holds_destination(Operation::Read, false) && !holds_destination(Operation::Write, true));
+    }
+}

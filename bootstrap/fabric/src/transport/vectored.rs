@@ -1,0 +1,218 @@
+//! readv and writev between a socket and scattered pieces of a pool.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::marker::PhantomData;
+use std::net::TcpStream;
+use std::os::fd::AsRawFd;
+
+use anyhow::Result;
+
+use super::memory::Pool;
+
+/// The most pieces of one call, the head not counted. The kernel takes 1024; beyond 512 nothing is gained.
+pub(super) const MAX_PIECES: usize = 512;
+
+/// Adjacent bytes of one pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+}
+
+/// How far a list of pieces has been worked through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    piece: usize,
+    bytes_of_piece: u64,
+}
+
+impl Position {
+    /// Whether nothing is left.
+    pub(super) fn is_end_of(self, pieces: &[Piece]) -> bool {
+        self.piece >= pieces.len()
+    }
+
+    /// Goes on by `bytes`, which are left in the list.
+    pub(super) fn advance(&mut self, pieces: &[Piece], mut bytes: u64) {
+        while let Some(piece) = pieces.get(self.piece) {
+            let left = piece.bytes - self.bytes_of_piece;
+            if bytes < left {
+                self.bytes_of_piece += bytes;
+                return;
+            }
+            bytes -= left;
+            *self = Self { piece: self.piece + 1, bytes_of_piece: 0 };
+        }
+    }
+
+    /// What is left, the piece under way first.
+    pub(super) fn rest(self, pieces: &[Piece]) -> impl Iterator<Item = Piece> + '_ {
+        let started = self.bytes_of_piece;
+        pieces.iter().skip(self.piece).enumerate().map(move |(number, piece)| {
+            let done = if number == 0 { started } else { 0 };
+            Piece { offset: piece.offset + done, bytes: piece.bytes - done }
+        })
+    }
+}
+
+/// The arrays that system calls take, kept to be filled again.
+#[derive(Default)]
+pub(super) struct Vectors(Vec<libc::iovec>);
+
+impl Vectors {
+    /// Writes `head` and then as many of the pieces as the socket takes in one call. Returns the bytes taken.
+    ///
+    /// # Errors
+    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    pub(super) fn write(
+        &mut self,
+        socket: &TcpStream,
+        head: &[u8],
+        pool: &Pool,
+        pieces: &[Piece],
+        position: Position,
+    ) -> Result<u64> {
+        let start = head.as_ptr().cast_mut().cast();
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        let count = self.count();
+        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed for the call, which only reads.
+        let taken = unsafe { libc::writev(socket.as_raw_fd(), self.0.as_ptr(), count) };
+        taken_bytes(taken)
+    }
+
+    /// Reads into `head` and then into as many of the pieces as the socket has bytes for. Returns the bytes read; 0
+    /// is the end of the stream.
+    ///
+    /// # Errors
+    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    pub(super) fn read(
+        &mut self,
+        socket: &TcpStream,
+        head: &mut [u8],
+        pool: &mut Pool,
+        pieces: &[Piece],
+        position: Position,
+    ) -> Result<u64> {
+        let start = head.as_mut_ptr().cast();
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        let count = self.count();
+        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed exclusively for the call. Pieces
+        // that overlap are harmless: the kernel writes plain bytes.
+        let read = unsafe { libc::readv(socket.as_raw_fd(), self.0.as_ptr(), count) };
+        taken_bytes(read)
+    }
+
+    fn collect(&mut self, head: libc::iovec, pool: &Pool, pieces: &[Piece], position: Position) -> Result<()> {
+        self.0.clear();
+        if head.iov_len > 0 {
+            self.0.push(head);
+        }
+        for piece in position.rest(pieces).take(MAX_PIECES) {
+            self.0.push(pool.iovec(piece.offset, piece.bytes)?);
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> libc::c_int {
+        // At most MAX_PIECES + 1.
+        libc::c_int::try_from(self.0.len()).unwrap_or(libc::c_int::MAX)
+    }
+}
+
+/// All pieces of a request as one array made beforehand, for plain loops: nothing is built between two calls.
+pub(super) struct Prebuilt<'pool> {
+    iovecs: Vec<libc::iovec>,
+    next: usize,
+    pool: PhantomData<&'pool mut Pool>,
+}
+
+impl<'pool> Prebuilt<'pool> {
+    /// Builds the array over an exclusively borrowed pool.
+    ///
+    /// # Errors
+    /// A piece outside the pool.
+    pub(super) fn new(pool: &'pool mut Pool, pieces: &[Piece]) -> Result<Self> {
+        let iovecs = pieces.iter().map(|piece| pool.iovec(piece.offset, piece.bytes)).collect::<Result<_>>()?;
+        Ok(Self { iovecs, next: 0, pool: PhantomData })
+    }
+
+    /// Whether all is moved.
+    pub(super) fn is_done(&self) -> bool {
+        self.next == self.iovecs.len()
+    }
+
+    /// One writev. Returns the bytes taken.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub(super) fn write(&mut self, socket: &TcpStream) -> Result<u64> {
+        let (start, count) = self.window();
+        // SAFETY: the entries are ranges inside the pool that `self` borrows; the call only reads them.
+        let bytes = taken_bytes(unsafe { libc::writev(socket.as_raw_fd(), start, count) })?;
+        self.advance(bytes)?;
+        Ok(bytes)
+    }
+
+    /// One readv. Returns the bytes read; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// What the system call says.
+    pub(super) fn read(&mut self, socket: &TcpStream) -> Result<u64> {
+        let (start, count) = self.window();
+        // SAFETY: the entries are ranges inside the pool that `self` borrows exclusively.
+        let bytes = taken_bytes(unsafe { libc::readv(socket.as_raw_fd(), start, count) })?;
+        self.advance(bytes)?;
+        Ok(bytes)
+    }
+
+    fn window(&self) -> (*const libc::iovec, libc::c_int) {
+        let rest = &self.iovecs[self.next..];
+        // At most MAX_PIECES.
+        (rest.as_ptr(), libc::c_int::try_from(rest.len().min(MAX_PIECES)).unwrap_or(0))
+    }
+
+    fn advance(&mut self, bytes: u64) -> Result<()> {
+        let mut bytes = usize::try_from(bytes)?;
+        while let Some(iovec) = self.iovecs.get_mut(self.next) {
+            if bytes < iovec.iov_len {
+                iovec.iov_base = iovec.iov_base.cast::<u8>().wrapping_add(bytes).cast();
+                iovec.iov_len -= bytes;
+                return Ok(());
+            }
+            bytes -= iovec.iov_len;
+            self.next += 1;
+        }
+        Ok(())
+    }
+}
+
+fn taken_bytes(result: libc::ssize_t) -> Result<u64> {
+    u64::try_from(result).map_err(|_| io::Error::last_os_error().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_position_goes_through_all_pieces_in_any_steps(
+            lengths in prop::collection::vec(1_u64..50, 1..20),
+            steps in prop::collection::vec(0_u64..70, 1..100),
+        ) {
+            let pieces: Vec<Piece> = lengths.iter().enumerate().map(|(i, &bytes)| Piece { offset: i as u64 * 100, bytes }).collect();
+            let total: u64 = lengths.iter().sum();
+            let (mut position, mut done) = (Position::default(), 0);
+            for step in steps {
+                let step = step.min(total - done);
+                position.advance(&pieces, step);
+                done += step;
+                prop_assert_eq!(position.rest(&pieces).map(|piece| piece.bytes).sum::<u64>(), total - done);
+                prop_assert_eq!(position.is_end_of(&pieces), done == total);
+            }
+        }
+    }
+}
