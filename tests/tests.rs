@@ -1,6 +1,7 @@
 //! Everything that is tested from outside: the commands, their files, and what other programs say of them.
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
+mod architecture;
 mod cfn_lint;
 mod golden;
 mod invariants;
