@@ -25,6 +25,11 @@ impl Prefab {
         Self { folder, command }
     }
 
+    /// The folder of the run, for what is no plain file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Puts a file into the folder of the run.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);
