@@ -93,7 +93,7 @@ fn surroundings_change_no_byte() {
             .env("LANG", LOCALES[orders.next(LOCALES.len())])
             .env("LC_ALL", LOCALES[orders.next(LOCALES.len())])
             .env("TZ", ZONES[orders.next(ZONES.len())])
-            .env("HOME", if run % 3 == 0 { "/nonexistent" } else { "/" })
+            .env("HOME", if run.is_multiple_of(3) { "/nonexistent" } else { "/" })
             .env("COLUMNS", orders.next(200).to_string())
             .output()
             .unwrap();
