@@ -175,7 +175,7 @@ fn configuration(cloud: &dyn Cloud, machine: &Machine<'_>) -> Result<NodeConfig>
 
 /// An object of the bucket whose bytes are those that were reviewed.
 fn verified(cloud: &dyn Cloud, key: &str, digest: &Sha256, at_most: usize) -> Result<Vec<u8>> {
-    let bytes = cloud.object(key, at_most)?.with_context(|| format!("the bucket has no {key}; apply uploads it"))?;
+    let bytes = cloud.object(key, at_most).with_context(|| format!("fetching {key}, which apply uploads"))?;
     let found = Sha256::from_bytes(sha2::Sha256::digest(&bytes).into());
     ensure!(found == *digest, "{key} has the digest {found}; it is not what was reviewed, so it is not used");
     Ok(bytes)

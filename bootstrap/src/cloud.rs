@@ -1,8 +1,12 @@
 //! What a node asks of AWS: the seam between its steps and signed requests. Tests put a small fake here.
 
+mod aws;
+
 use std::net::IpAddr;
 
 use anyhow::Result;
+
+pub(crate) use aws::Aws;
 
 /// Who this instance is, as its metadata service says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +33,17 @@ pub(crate) trait Cloud: Sync {
     /// The metadata service does not answer.
     fn tag(&self, key: &str) -> Result<Option<String>>;
 
-    /// An object of the stack's bucket; `None` when there is none.
+    /// An object of the stack's bucket. The role may list rosters only, so elsewhere an absent object is a refusal.
     ///
     /// # Errors
-    /// It cannot be read, or is larger than `at_most` bytes.
-    fn object(&self, key: &str, at_most: usize) -> Result<Option<Vec<u8>>>;
+    /// It is not there, cannot be read, or is larger than `at_most` bytes.
+    fn object(&self, key: &str, at_most: usize) -> Result<Vec<u8>>;
+
+    /// The keys below a prefix of the roster.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    fn keys(&self, prefix: &str) -> Result<Vec<String>>;
 
     /// Writes an object of the stack's bucket.
     ///

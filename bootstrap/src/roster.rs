@@ -58,13 +58,13 @@ impl Presence {
     }
 }
 
-/// Another node's entry; `None` as long as it has none.
-fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<Option<RosterEntry>> {
-    let Some(bytes) = cloud.object(&RosterEntry::key(stack_uuid, node), MOST_BYTES)? else { return Ok(None) };
+/// Another node's entry, which must be there.
+fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<RosterEntry> {
+    let bytes = cloud.object(&RosterEntry::key(stack_uuid, node), MOST_BYTES)?;
     let entry: RosterEntry =
         serde_json::from_slice(&bytes).with_context(|| format!("reading the roster entry of {node}"))?;
     anyhow::ensure!(entry.node == node, "the roster entry of {node} names {}; remove it from the bucket", entry.node);
-    Ok(Some(entry))
+    Ok(entry)
 }
 
 /// 32 bytes of the system's random source.

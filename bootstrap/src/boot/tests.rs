@@ -57,9 +57,14 @@ impl Cloud for Seen<'_> {
         Ok(self.tags.get(key).cloned())
     }
 
-    fn object(&self, key: &str, _at_most: usize) -> Result<Option<Vec<u8>>> {
+    fn object(&self, key: &str, _at_most: usize) -> Result<Vec<u8>> {
         ensure!(!self.network_is_dead, "no route");
-        Ok(self.account.objects.lock().unwrap().get(key).cloned())
+        self.account.objects.lock().unwrap().get(key).cloned().context("absent")
+    }
+
+    fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let objects = self.account.objects.lock().unwrap();
+        Ok(objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect())
     }
 
     fn put(&self, key: &str, body: &[u8]) -> Result<()> {

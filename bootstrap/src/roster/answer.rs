@@ -66,8 +66,7 @@ impl Answering<'_> {
 
     fn key_of(&self, name: &str) -> Result<PairKey> {
         anyhow::ensure!(self.nodes.iter().any(|node| node == name), "`{name}` is no node of this cluster");
-        let entry = super::entry_of(self.cloud, self.stack_uuid, name)?
-            .with_context(|| format!("{name} has no roster entry"))?;
+        let entry = super::entry_of(self.cloud, self.stack_uuid, name)?;
         Ok(pair_key(&entry, self.own))
     }
 }

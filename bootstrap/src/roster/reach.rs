@@ -1,10 +1,10 @@
-//! Reaching every peer, all at once, until each has answered or the deadline has passed.
+//! Reaching every peer: one look at the roster a round for all of them, then all who are in it at once.
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use prefab_contract::roster::{RosterEntry, pair_key};
 
 use super::greeting;
@@ -13,10 +13,7 @@ use crate::cloud::Cloud;
 /// How long one connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Peers that never answered, each with the last reason.
-pub(crate) type Unreached = BTreeMap<String, String>;
-
-/// Tries every peer until it has answered. Empty when all have.
+/// Tries every peer until it has answered or the deadline has passed. Returns who never did, each with the last reason.
 pub(crate) fn reach_all(
     cloud: &dyn Cloud,
     stack_uuid: &str,
@@ -24,39 +21,47 @@ pub(crate) fn reach_all(
     nodes: &[String],
     deadline: Instant,
     pause: Duration,
-) -> Unreached {
-    let peers = nodes.iter().filter(|node| **node != own.node);
-    std::thread::scope(|scope| {
-        let tries: Vec<_> = peers
-            .map(|peer| (peer, scope.spawn(move || reach(cloud, stack_uuid, own, peer, deadline, pause))))
-            .collect();
-        let ended = tries.into_iter().map(|(peer, attempt)| {
-            (peer, attempt.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the attempt broke down"))))
-        });
-        ended.filter_map(|(peer, result)| result.err().map(|error| (peer.clone(), format!("{error:#}")))).collect()
-    })
-}
-
-fn reach(
-    cloud: &dyn Cloud,
-    stack_uuid: &str,
-    own: &RosterEntry,
-    peer: &str,
-    deadline: Instant,
-    pause: Duration,
-) -> Result<()> {
+) -> BTreeMap<String, String> {
+    let absent = "no roster entry: it never got as far as its peers; see its own reason";
+    let others = nodes.iter().filter(|node| **node != own.node);
+    let mut left: BTreeMap<String, String> = others.map(|node| (node.clone(), absent.to_owned())).collect();
     loop {
-        let result = greet(cloud, stack_uuid, own, peer);
-        if result.is_ok() || Instant::now() + pause >= deadline {
-            return result;
+        match cloud.keys(&RosterEntry::prefix(stack_uuid)) {
+            Ok(keys) => greet_present(cloud, stack_uuid, own, &keys, &mut left),
+            Err(error) => {
+                left.values_mut().for_each(|reason| *reason = format!("the roster cannot be read: {error:#}"))
+            }
+        }
+        if left.is_empty() || Instant::now() + pause >= deadline {
+            return left;
         }
         std::thread::sleep(pause);
     }
 }
 
+fn greet_present(
+    cloud: &dyn Cloud,
+    stack_uuid: &str,
+    own: &RosterEntry,
+    keys: &[String],
+    left: &mut BTreeMap<String, String>,
+) {
+    let present: Vec<String> =
+        left.keys().filter(|peer| keys.contains(&RosterEntry::key(stack_uuid, peer))).cloned().collect();
+    std::thread::scope(|scope| {
+        let greetings: Vec<_> =
+            present.iter().map(|peer| (peer, scope.spawn(move || greet(cloud, stack_uuid, own, peer)))).collect();
+        for (peer, greeting) in greetings {
+            match greeting.join().unwrap_or_else(|_| Err(anyhow!("the attempt broke down"))) {
+                Ok(()) => drop(left.remove(peer)),
+                Err(error) => drop(left.insert(peer.clone(), format!("{error:#}"))),
+            }
+        }
+    });
+}
+
 fn greet(cloud: &dyn Cloud, stack_uuid: &str, own: &RosterEntry, peer: &str) -> Result<()> {
-    let entry = super::entry_of(cloud, stack_uuid, peer)?
-        .context("no roster entry: it never got as far as its peers; see its own reason")?;
+    let entry = super::entry_of(cloud, stack_uuid, peer)?;
     let address = entry.address;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT).with_context(|| {
         format!("in the roster at {address}, but TCP does not reach it; see whether the security group has its rule to itself, both ways")
