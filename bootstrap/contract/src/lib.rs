@@ -1,8 +1,9 @@
 //! What the CLI and the node programs must agree on: serde types and arithmetic. Pure: no file, clock or network.
 #![forbid(unsafe_code)]
 
-pub mod boot_failure;
 pub mod bench_report;
+pub mod boot_failure;
+pub mod check_report;
 pub mod engine;
 pub mod kv;
 pub mod models;
