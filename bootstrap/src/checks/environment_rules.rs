@@ -86,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
     // vllm docs/features/nixl_connector_usage.md: only kv_connector_extra_config.backends counts.
     warn("NIXL_BACKEND", When::Set, "vLLM ignores it; the backend comes from --kv-transfer-config"),
     // UCX reaches EFA by srd; tcp is what an old test left behind (nixl#909).
-    warn("UCX_TLS", When::BeginsWith(&["tcp"]), "UCX over TCP"),
+    fail("UCX_TLS", When::BeginsWith(&["tcp"]), "UCX over TCP"),
     // Hides a prompt that the model cannot take.
     warn("VLLM_ALLOW_LONG_MAX_MODEL_LEN", When::IsTrue, "hides that the model's context is shorter"),
 ];

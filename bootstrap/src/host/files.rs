@@ -117,7 +117,9 @@ impl Host {
 
     /// Opens below the root: a link in a folder that stands for a machine never leads out of it.
     pub(super) fn open_below(&self, path: &str, flags: OFlags) -> Result<Option<OwnedFd>, Unreadable> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        // With PATH nothing is opened, and the kernel refuses flags about opening.
+        let flags =
+            flags | OFlags::CLOEXEC | if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY };
         let opened = match &self.root {
             Root::Machine => open(path, flags, Mode::empty()),
             Root::Folder { handle, .. } => openat2(handle, path, flags, Mode::empty(), ResolveFlags::IN_ROOT),
@@ -132,7 +134,10 @@ impl Host {
     /// Bytes that an unprivileged process may still write to the file system of a path; none when there is no such path.
     pub(crate) fn available_bytes(&self, path: &str) -> Result<Option<u64>, Unreadable> {
         if !self.is_machine() {
-            let name = format!("/.disk/{}", path.trim_matches('/').replace('/', "-"));
+            let name = match path.trim_matches('/') {
+                "" => "/.disk/root".to_owned(),
+                inside => format!("/.disk/{}", inside.replace('/', "-")),
+            };
             let Some(text) = self.value(&name)? else { return Ok(None) };
             return text.parse().map(Some).map_err(|error| Unreadable::new(&name, error));
         }
