@@ -161,7 +161,9 @@ impl Fixture {
 
     /// Makes the folder.
     pub(crate) fn unpack(&self) -> TempDir {
-        let root = tempfile::tempdir().unwrap();
+        // Tens of thousands of small files: in memory, where there is some, that takes a tenth of the time.
+        let memory = Path::new("/dev/shm");
+        let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         for (name, entry) in &self.entries {
             let path = root.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
