@@ -1,11 +1,13 @@
-//! `prefab-bootstrap`: the static node program. So far it measures: `bench --local` supervises two engines.
+//! `prefab-bootstrap`: the static node program. `check` looks at the machine, `bench --local` supervises two engines.
 #![forbid(unsafe_code)]
 
 mod bench;
 mod boot;
 mod cloud;
+mod checks;
 mod engine;
 mod exit;
+mod host;
 mod interrupt;
 mod roster;
 
@@ -25,11 +27,14 @@ struct Arguments {
 enum Command {
     /// Measure the KV-cache transfer, verified block by block
     Bench(bench::Options),
+    /// Look at this machine: is it what the plan says, and will it serve?
+    Check(checks::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Check(options) => checks::run(&options),
     };
     exit::report(result)
 }

@@ -3,6 +3,7 @@
 
 pub mod bench_report;
 pub mod boot_failure;
+pub mod check_report;
 pub mod engine;
 pub mod kv;
 pub mod models;
