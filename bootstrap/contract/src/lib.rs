@@ -9,4 +9,5 @@ pub mod models;
 pub mod node_config;
 pub mod node_seed;
 pub mod sha256;
+pub mod task_file;
 pub mod transfer;
