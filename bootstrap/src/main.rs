@@ -5,6 +5,7 @@ mod bench;
 mod engine;
 mod exit;
 mod interrupt;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -22,11 +23,18 @@ struct Arguments {
 enum Command {
     /// Measure the KV-cache transfer, verified block by block
     Bench(bench::Options),
+    /// Run a task file, step by step, from where it stopped
+    Tasks(tasks::Options),
+    /// Keep one command of a task: started by `tasks`, ends with it
+    #[command(hide = true)]
+    TaskStep(tasks::KeeperOptions),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Tasks(options) => tasks::run(&options),
+        Command::TaskStep(options) => tasks::keep(&options),
     };
     exit::report(result)
 }
