@@ -3,13 +3,14 @@
 
 mod bench;
 mod boot;
-mod cloud;
 mod checks;
+mod cloud;
 mod engine;
 mod exit;
 mod host;
 mod interrupt;
 mod roster;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -29,12 +30,19 @@ enum Command {
     Bench(bench::Options),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
+    /// Run a task file, step by step, from where it stopped
+    Tasks(tasks::Options),
+    /// Keep one command of a task: started by `tasks`, ends with it
+    #[command(hide = true)]
+    TaskStep(tasks::KeeperOptions),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => checks::run(&options),
+        Command::Tasks(options) => tasks::run(&options),
+        Command::TaskStep(options) => tasks::keep(&options),
     };
     exit::report(result)
 }

@@ -11,4 +11,5 @@ pub mod node_config;
 pub mod node_seed;
 pub mod roster;
 pub mod sha256;
+pub mod task_file;
 pub mod transfer;
