@@ -25,7 +25,7 @@ pub const RULES: &[Rule] = &[
         why: "a node learns from the metadata service who it is",
         broken: |template| option(template, "HttpEndpoint", &json!("enabled")),
         plants: &[Plant::into(Pair, |template| {
-            launch(template)["MetadataOptions"]["HttpEndpoint"] = json!("disabled")
+            launch(template)["MetadataOptions"]["HttpEndpoint"] = json!("disabled");
         })],
     },
     Rule {

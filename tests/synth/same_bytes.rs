@@ -84,7 +84,7 @@ fn surroundings_change_no_byte() {
         let text =
             if run == 0 { serde_yaml::to_string(&spec) } else { serde_yaml::to_string(&orders.reordered(&spec)) };
         std::fs::write(folder.path().join("prefab.yaml"), text.unwrap()).unwrap();
-        let elsewhere = run % 2 == 1;
+        let elsewhere = !run.is_multiple_of(2);
         let output = Command::new(env!("CARGO_BIN_EXE_prefab"))
             .args(["synth", "-q", "-f"])
             .arg(if elsewhere { folder.path().join("prefab.yaml") } else { "prefab.yaml".into() })
@@ -93,7 +93,7 @@ fn surroundings_change_no_byte() {
             .env("LANG", LOCALES[orders.next(LOCALES.len())])
             .env("LC_ALL", LOCALES[orders.next(LOCALES.len())])
             .env("TZ", ZONES[orders.next(ZONES.len())])
-            .env("HOME", if run % 3 == 0 { "/nonexistent" } else { "/" })
+            .env("HOME", if run.is_multiple_of(3) { "/nonexistent" } else { "/" })
             .env("COLUMNS", orders.next(200).to_string())
             .output()
             .unwrap();
