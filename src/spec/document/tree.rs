@@ -1,12 +1,12 @@
 //! The parser's events as a tree. Its ready-made trees lose duplicate keys and resolve aliases.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-use super::super::scalar;
 use super::{BLACKED_OUT, Entry, Node, NodeValue, whole};
 use crate::finding::{Finding, Findings, Mark};
+use crate::spec::scalar;
 
 /// The deepest nesting that is read; the spec needs four levels.
 const MAX_DEPTH: usize = 16;
@@ -61,7 +61,7 @@ struct Open {
 
 enum Filling {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, first: HashMap<String, Mark>, key: Option<(String, Mark)> },
+    Map { entries: Vec<Entry>, first: BTreeMap<String, Mark>, key: Option<(String, Mark)> },
 }
 
 struct Builder<'f> {
@@ -113,7 +113,7 @@ impl Builder<'_> {
             }
             Event::MappingStart(anchor, tag) => {
                 self.no_anchor_or_tag(at, anchor, tag.is_some());
-                self.begin(at, Filling::Map { entries: Vec::new(), first: HashMap::new(), key: None });
+                self.begin(at, Filling::Map { entries: Vec::new(), first: BTreeMap::new(), key: None });
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
