@@ -66,12 +66,6 @@ const LONGER: &[(&str, &str)] = &[
     ("bootstrap/contract/src/engine.rs", "the messages of one conversation, each with its words"),
 ];
 
-/// Files whose hashed maps are never iterated, each with its reason.
-const LOOKED_UP_ONLY: &[(&str, &str)] = &[(
-    "src/spec/document/tree.rs:",
-    "the first place of each key is asked for by key, in files of up to a million keys",
-)];
-
 /// Where `unsafe` may stand.
 const UNSAFE: &[&str] = &[
     "bootstrap/fabric/src/transport/",
@@ -149,11 +143,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "no-random-order",
         why: "a hashed map iterates in another order each time; a sorted one costs nothing here",
-        broken: |tree| {
-            let found = lines(tree, &["src/", "bootstrap/contract/src/"], &["HashMap", "HashSet", "RandomState"]);
-            let listed = |found: &str| LOOKED_UP_ONLY.iter().any(|(path, _)| found.starts_with(path));
-            found.into_iter().filter(|found| !listed(found)).collect()
-        },
+        broken: |tree| lines(tree, &["src/", "bootstrap/contract/src/"], &["HashMap", "HashSet", "RandomState"]),
         plants: &[("src/stacks/mlflow.rs", "use std::collections::HashMap;")],
     },
     Rule {
