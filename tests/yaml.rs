@@ -346,6 +346,18 @@ fn each_nasty_text_is_read_back_as_value_and_as_key() {
     assert!(wrong.is_empty(), "{} documents, the first: {}", wrong.len(), wrong[0]);
 }
 
+/// `1e20` is text in YAML 1.1, and JSON writes large numbers so.
+#[test]
+fn each_number_is_read_back_as_a_number() {
+    let mut python = PyYaml::start();
+    let floats = [0.1, -0.0, 1e15, 1e16, 1e20, -1e21, 2e-7, 1.5e300, 1e308, 5e-324, f64::MIN_POSITIVE].map(Json::from);
+    let whole = [json!(0), json!(-1), json!(i64::MIN), json!(i64::MAX), json!(u64::MAX), json!(60), json!(0o17)];
+    for number in floats.into_iter().chain(whole) {
+        let document = json!({ "number": number, "list": [number] });
+        check(&mut python, &yaml::document(&document), &document).unwrap();
+    }
+}
+
 #[test]
 fn any_document_is_read_back_as_itself() {
     let python = RefCell::new(PyYaml::start());

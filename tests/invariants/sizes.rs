@@ -94,10 +94,12 @@ fn the_operator_policy_fits_with_the_longest_names() {
     for kind in ["tracking-server", "app"] {
         let mut spec = pair_of("g6e.12xlarge");
         spec["name"] = json!("n".repeat(24));
+        spec["region"] = json!("ap-northeast-1");
+        spec["availability_zone"] = json!("ap-northeast-1a");
         spec["mlflow"] = json!({ "kind": kind, "name": "m".repeat(256) });
-        let path = format!("/{}/", "p".repeat(62));
+        spec["cluster"]["image"] = json!({ "parameter": "/image".repeat(168) });
         spec["iam"] = json!({
-            "path": path,
+            "path": format!("/{}", format!("{}/", "p".repeat(64)).repeat(7)),
             "permissions_boundary": format!("arn:aws:iam::111122223333:policy/{}", "b".repeat(128)),
         });
         policy_is_least_and_fits(kind, &read(&spec));

@@ -84,7 +84,7 @@ fn surroundings_change_no_byte() {
         let text =
             if run == 0 { serde_yaml::to_string(&spec) } else { serde_yaml::to_string(&orders.reordered(&spec)) };
         std::fs::write(folder.path().join("prefab.yaml"), text.unwrap()).unwrap();
-        let elsewhere = run % 2 == 1;
+        let elsewhere = !run.is_multiple_of(2);
         let output = Command::new(env!("CARGO_BIN_EXE_prefab"))
             .args(["synth", "-q", "-f"])
             .arg(if elsewhere { folder.path().join("prefab.yaml") } else { "prefab.yaml".into() })
