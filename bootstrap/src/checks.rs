@@ -105,6 +105,17 @@ pub(crate) fn run(options: &Options) -> Result<exit::Outcome> {
     Ok(if report.has_failed() { exit::Outcome::Failed } else { exit::Outcome::Done })
 }
 
+/// The report of a plan's profile on the machine below `root`, for a boot.
+///
+/// # Errors
+/// A root or plan that cannot be read.
+pub(crate) fn of_profile(root: &std::path::Path, profile: &str) -> Result<CheckReport> {
+    let host = Host::open(root)?;
+    let (plan, _) = Plan::read(&host, None)?;
+    let profile = if profile == "serving" { Profile::Serving } else { Profile::Base };
+    Ok(report(&Arc::new(host), &Arc::new(plan), CHECKS.iter().filter(|check| check.profile <= profile)))
+}
+
 fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'static Check>) -> CheckReport {
     let checks = checks.map(|check| {
         let began = Instant::now();

@@ -30,6 +30,10 @@ enum Command {
     Bench(bench::Options),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
+    /// Prove this node and tell CloudFormation, once: what cloud-init starts
+    Run(boot::command::Options),
+    /// Answer the peers of this node: what its systemd unit runs
+    Serve(boot::command::Options),
     /// Run a task file, step by step, from where it stopped
     Tasks(tasks::Options),
     /// Keep one command of a task: started by `tasks`, ends with it
@@ -41,6 +45,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => checks::run(&options),
+        Command::Run(options) => boot::command::run(&options),
+        Command::Serve(options) => boot::command::serve(&options),
         Command::Tasks(options) => tasks::run(&options),
         Command::TaskStep(options) => tasks::keep(&options),
     };

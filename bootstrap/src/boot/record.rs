@@ -7,7 +7,7 @@ use prefab_contract::node_seed::NodeSeed;
 use serde::Serialize;
 
 use super::phase::write_whole;
-use super::{Machine, Node, Verdict};
+use super::{Node, Place, Verdict};
 use crate::cloud::Cloud;
 
 /// The object `boot/<stack uuid>/<node>.json` of a node whose program ran.
@@ -46,9 +46,9 @@ impl Record {
     }
 
     /// On disk first: it is the copy that needs no network.
-    pub(super) fn keep(&self, cloud: &dyn Cloud, seed: &NodeSeed, machine: &Machine<'_>) -> Result<()> {
+    pub(super) fn keep(&self, cloud: &dyn Cloud, seed: &NodeSeed, place: Place<'_>) -> Result<()> {
         let json = serde_json::to_vec_pretty(self).context("writing the verdict")?;
-        let on_disk = write_whole(&machine.path("var/lib/prefab/boot.json"), &json, 0o600);
+        let on_disk = write_whole(&place.path("var/lib/prefab/boot.json"), &json, 0o600);
         let key = format!("boot/{}/{}.json", seed.stack_uuid(), self.node);
         let in_bucket = if self.node.is_empty() { Ok(()) } else { cloud.put(&key, &json) };
         on_disk.and(in_bucket)
@@ -68,11 +68,11 @@ fn mark(seed: &NodeSeed, instance_id: &str) -> String {
     format!("{} {instance_id}\n", seed.stack_id)
 }
 
-pub(super) fn already_signalled(machine: &Machine<'_>, seed: &NodeSeed, instance_id: &str) -> bool {
-    std::fs::read_to_string(machine.path("var/lib/prefab/signalled")).is_ok_and(|text| text == mark(seed, instance_id))
+pub(super) fn already_signalled(place: Place<'_>, seed: &NodeSeed, instance_id: &str) -> bool {
+    std::fs::read_to_string(place.path("var/lib/prefab/signalled")).is_ok_and(|text| text == mark(seed, instance_id))
 }
 
 /// Written after the signal: a crash in between sends it once more, and CloudFormation counts an instance's signal once.
-pub(super) fn remember_signal(machine: &Machine<'_>, seed: &NodeSeed, instance_id: &str) -> Result<()> {
-    write_whole(&machine.path("var/lib/prefab/signalled"), mark(seed, instance_id).as_bytes(), 0o600)
+pub(super) fn remember_signal(place: Place<'_>, seed: &NodeSeed, instance_id: &str) -> Result<()> {
+    write_whole(&place.path("var/lib/prefab/signalled"), mark(seed, instance_id).as_bytes(), 0o600)
 }

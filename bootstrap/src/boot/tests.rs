@@ -111,13 +111,13 @@ fn seed() -> NodeSeed {
     .unwrap()
 }
 
-type Check = dyn Fn(&NodeConfig, &Identity, &str) -> Result<()>;
+type Check = dyn Fn(&NodeConfig, &str) -> Result<()>;
 
 fn boot(cloud: &dyn Cloud, root: &Path, check: &Check) -> Result<Verdict> {
-    run(&seed(), cloud, &Machine { root, check, run_tasks: &|_| Ok(()), hurry: 100 })
+    run(&seed(), cloud, Place { root, hurry: 100 }, &Steps { check, run_tasks: &|_, _| Ok(()) })
 }
 
-const FINE: &Check = &|_, _, _| Ok(());
+const FINE: &Check = &|_, _| Ok(());
 
 #[test]
 fn two_nodes_prove_themselves_to_each_other_and_signal_once_each_even_when_run_again() {
@@ -154,8 +154,8 @@ fn a_missing_peer_is_a_failure_that_names_it_and_says_why() {
 #[test]
 fn a_failed_check_a_panic_and_a_dead_network_are_each_one_failure_signal_with_the_reason_kept() {
     let rows: [(&Check, bool, &str); 3] = [
-        (&|_, _, _| bail!("memlock is 65536"), false, "memlock is 65536"),
-        (&|_, _, _| panic!("index out of bounds"), false, "a fault of prefab itself: index out of bounds"),
+        (&|_, _| bail!("memlock is 65536"), false, "memlock is 65536"),
+        (&|_, _| panic!("index out of bounds"), false, "a fault of prefab itself: index out of bounds"),
         (FINE, true, "no route"),
     ];
     for (check, network_is_dead, expected) in rows {

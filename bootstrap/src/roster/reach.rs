@@ -29,7 +29,7 @@ pub(crate) fn reach_all(
         match cloud.keys(&RosterEntry::prefix(stack_uuid)) {
             Ok(keys) => greet_present(cloud, stack_uuid, own, &keys, &mut left),
             Err(error) => {
-                left.values_mut().for_each(|reason| *reason = format!("the roster cannot be read: {error:#}"))
+                left.values_mut().for_each(|reason| *reason = format!("the roster cannot be read: {error:#}"));
             }
         }
         if left.is_empty() || Instant::now() + pause >= deadline {
