@@ -119,7 +119,7 @@ pub(crate) fn of_profile(root: &std::path::Path, profile: &str) -> Result<CheckR
 fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'static Check>) -> CheckReport {
     let checks = checks.map(|check| {
         let began = Instant::now();
-        let (outcome, found, expected, hint) = bounded(check, host, plan).into_words();
+        let (outcome, found, expected, hint) = bounded(check, host, plan, BOUND).into_words();
         let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         CheckResult {
             id: check.id.to_owned(),
@@ -135,7 +135,7 @@ fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'sta
 }
 
 /// Each check has a thread of its own: one that hangs in the kernel or panics is a failed check, not the end.
-fn bounded(check: &'static Check, host: &Arc<Host>, plan: &Arc<Plan>) -> Outcome {
+fn bounded(check: &'static Check, host: &Arc<Host>, plan: &Arc<Plan>, bound: Duration) -> Outcome {
     let (sender, receiver) = channel();
     let (host, plan) = (Arc::clone(host), Arc::clone(plan));
     let work = move || {
@@ -146,12 +146,12 @@ fn bounded(check: &'static Check, host: &Arc<Host>, plan: &Arc<Plan>) -> Outcome
     if let Err(error) = std::thread::Builder::new().name(check.id.to_owned()).spawn(work) {
         return Outcome::fail(format!("no thread: {error}"), "a thread", "free memory or raise the limit of processes");
     }
-    match receiver.recv_timeout(BOUND) {
+    match receiver.recv_timeout(bound) {
         Ok(Ok(Ok(outcome))) => outcome,
         Ok(Ok(Err(unreadable))) => Outcome::unreadable(&unreadable),
         Ok(Err(_)) => Outcome::fail("the check itself broke", "an answer", "report it with the line on standard error"),
         Err(_) => Outcome::fail(
-            format!("no answer within {} s", BOUND.as_secs()),
+            format!("no answer within {} s", bound.as_secs()),
             "an answer",
             "a read hangs in the kernel: look at its log, then reboot the node",
         ),
@@ -172,5 +172,37 @@ fn print(text: &str) -> Result<()> {
         // A reader that has enough is no error.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("writing to standard output"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::host::Unreadable;
+
+    static BROKEN: [Check; 3] = [
+        Check { id: "test.panics", profile: Profile::Base, title: "", run: |_, _| panic!("on purpose") },
+        Check {
+            id: "test.hangs",
+            profile: Profile::Base,
+            title: "",
+            run: |_, _| loop {
+                std::thread::park();
+            },
+        },
+        Check { id: "test.blind", profile: Profile::Base, title: "", run: |_, _| Err(Unreadable::new("/x", "why")) },
+    ];
+
+    #[test]
+    fn a_check_that_panics_hangs_or_cannot_read_has_failed_and_the_others_go_on() {
+        let (host, plan) = (Arc::new(Host::open(Path::new("/")).unwrap()), Arc::new(Plan::default()));
+        for (check, words) in BROKEN.iter().zip(["itself broke", "no answer within 1 s", "cannot read /x: why"]) {
+            match bounded(check, &host, &plan, Duration::from_secs(1)) {
+                Outcome::Fail { found, .. } => assert!(found.contains(words), "{found}"),
+                other => panic!("{}: {other:?}", check.id),
+            }
+        }
     }
 }

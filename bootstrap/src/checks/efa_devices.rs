@@ -1,7 +1,7 @@
 //! Which EFA devices are there, by sysfs alone: network interface names say nothing (they are called `ens*`), and a
 //! container may see the device without its node.
 
-use super::outcome::{Outcome, Verdict};
+use super::outcome::{Outcome, Verdict, counted};
 use super::plan::Plan;
 use crate::host::{Host, Unreadable};
 
@@ -62,14 +62,15 @@ pub(super) fn count(host: &Host, plan: &Plan) -> Verdict {
     }
     let (devices, functions) = (devices(host)?, functions(host)?);
     let planned = plan.expected().map(|expected| expected.efa_interfaces as usize);
-    let found = format!("{} EFA devices: {}", devices.len(), devices.join(", "));
+    let found = format!("{}: {}", counted(devices.len(), "EFA device"), devices.join(", "));
     let wanted = planned.unwrap_or(functions.len());
     if devices.len() == wanted {
         return Ok(Outcome::pass(found));
     }
-    let expected = format!("{wanted} EFA devices");
+    let expected = counted(wanted, "EFA device");
     if devices.len() < functions.len() {
-        let found = format!("{} PCI functions of EFA ({}), but {found}", functions.len(), functions.join(", "));
+        let found =
+            format!("{} of EFA ({}), but {found}", counted(functions.len(), "PCI function"), functions.join(", "));
         return Ok(Outcome::fail(
             found,
             expected,
@@ -101,7 +102,7 @@ pub(super) fn device_nodes(host: &Host, plan: &Plan) -> Verdict {
         let node = format!("/dev/infiniband/{verbs}");
         if host.exists(&node)? { visible.push(node) } else { hidden.push(format!("{node} of {owner}")) }
     }
-    let expected = format!("a /dev/infiniband/uverbsN for each of {} devices", devices.len());
+    let expected = format!("a /dev/infiniband/uverbsN for each of {}", counted(devices.len(), "device"));
     if !hidden.is_empty() {
         let found = format!("device node not visible: {}", hidden.join(", "));
         return Ok(Outcome::fail(
@@ -135,7 +136,7 @@ pub(super) fn ports(host: &Host, plan: &Plan) -> Verdict {
         }
     }
     if wrong.is_empty() {
-        return Ok(Outcome::pass(format!("{} ports active", devices.len())));
+        return Ok(Outcome::pass(format!("{} active", counted(devices.len(), "port"))));
     }
     let hint = "detach and attach the interface, or replace the node; EFA has no cable to look at";
     Ok(Outcome::fail(wrong.join(", "), "every port 4: ACTIVE", hint))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::efa_devices::{devices, nothing_to_check};
 use super::efa_libraries;
-use super::outcome::{Outcome, Verdict};
+use super::outcome::{Outcome, Verdict, counted};
 use super::plan::Plan;
 use super::version::Version;
 use crate::host::{Ended, Host, Program, Ran, Unreadable};
@@ -97,12 +97,12 @@ pub(super) fn provider(host: &Host, plan: &Plan) -> Verdict {
     }
     let devices = devices(host)?;
     let wanted = plan.expected().map_or(devices.len(), |expected| expected.efa_interfaces as usize);
-    let found = format!("{} domains: {}", domains.0.len(), domains.names());
+    let found = format!("{}: {}", counted(domains.0.len(), "domain"), domains.names());
     if domains.0.len() == wanted && wanted > 0 {
         return Ok(Outcome::pass(found));
     }
     let hint = "FI_EFA_IFACE may restrict them; compare with efa.devices and efa.device-nodes";
-    Ok(Outcome::fail(found, format!("{wanted} EFA domains with FI_EP_RDM"), hint))
+    Ok(Outcome::fail(found, format!("{} with FI_EP_RDM", counted(wanted, "EFA domain")), hint))
 }
 
 fn no_data(devices: &[String]) -> Outcome {
@@ -133,7 +133,7 @@ pub(super) fn gpu_memory(host: &Host, plan: &Plan) -> Verdict {
     }
     let (all, with_gpu) = (Domains::parse(&plain.output), Domains::parse(&ran.output));
     if !with_gpu.0.is_empty() && with_gpu.0.len() == all.0.len() {
-        return Ok(Outcome::pass(format!("FI_HMEM on {} domains", with_gpu.0.len())));
+        return Ok(Outcome::pass(format!("FI_HMEM on {}", counted(with_gpu.0.len(), "domain"))));
     }
     let libraries = efa_libraries::described(host)?;
     let found = format!("FI_HMEM on {} of {} domains; libfabric: {libraries}", with_gpu.0.len(), all.0.len());

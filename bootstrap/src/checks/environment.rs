@@ -103,7 +103,9 @@ fn applies(rule: &Rule, setting: &Setting, plan: &Plan) -> bool {
         When::Is(value) => setting.value.eq_ignore_ascii_case(value),
         When::IsNot(value) => !setting.value.eq_ignore_ascii_case(value),
         When::IsTrue => !matches!(setting.value.to_lowercase().as_str(), "" | "0" | "n" | "no" | "false" | "off"),
-        When::IsTrueWithoutRdmaRead => setting.value == "1" && expected.is_some_and(|expected| !expected.rdma_read),
+        When::IsWhereRdmaRead(value, has_it) => {
+            setting.value == value && expected.is_some_and(|expected| expected.rdma_read == has_it)
+        }
         When::IsWithGpudirect(value) => {
             setting.value.eq_ignore_ascii_case(value) && expected.is_some_and(|expected| expected.gpudirect)
         }

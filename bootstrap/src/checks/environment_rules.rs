@@ -20,8 +20,8 @@ pub(super) enum When {
     IsNot(&'static str),
     /// Set to anything but a word for no.
     IsTrue,
-    /// Set to 1 where the device has no RDMA read.
-    IsTrueWithoutRdmaRead,
+    /// This value where the plan says that EFA has RDMA read, or has not.
+    IsWhereRdmaRead(&'static str, bool),
     /// This value on a type with GPUDirect.
     IsWithGpudirect(&'static str),
     BeginsWith(&'static [&'static str]),
@@ -44,8 +44,12 @@ const fn warn(name: &'static str, when: When, reason: &'static str) -> Rule {
 
 pub(super) const RULES: &[Rule] = &[
     // fi_efa.7: the process aborts.
-    fail("FI_EFA_USE_DEVICE_RDMA", When::IsTrueWithoutRdmaRead, "libfabric aborts: this type's EFA has no RDMA read"),
-    fail("FI_EFA_USE_DEVICE_RDMA", When::Is("0"), "turns RDMA off where the type has it"),
+    fail(
+        "FI_EFA_USE_DEVICE_RDMA",
+        When::IsWhereRdmaRead("1", false),
+        "libfabric aborts: this type's EFA has no RDMA read",
+    ),
+    warn("FI_EFA_USE_DEVICE_RDMA", When::IsWhereRdmaRead("0", true), "turns RDMA off: libfabric emulates it"),
     // aws-ofi-nccl doc: needed before libfabric 1.18 and plugin 1.7 only.
     warn("FI_EFA_USE_DEVICE_RDMA", When::Set, "obsolete: the default is right"),
     // fi_efa.7: huge pages are turned off with it; kernels from 5.15 on need nothing (libfabric#6332).
@@ -58,7 +62,7 @@ pub(super) const RULES: &[Rule] = &[
     // README-phase2 of the reference system: PSM2, tcp and others were picked silently.
     fail("FI_PROVIDER", When::IsNot("efa"), "another provider than efa is forced"),
     // libfabric#10502: EFA detects peer-to-peer by it.
-    fail("FI_HMEM_CUDA_USE_DMABUF", When::Is("0"), "turns GPUDirect by dma-buf off (libfabric#10502)"),
+    fail("FI_HMEM_CUDA_USE_DMABUF", When::IsWithGpudirect("0"), "turns GPUDirect by dma-buf off (libfabric#10502)"),
     fail("FI_HMEM_DISABLE_P2P", When::IsTrue, "turns GPUDirect off"),
     // libfabric#5750: userfaultfd is often blocked in containers; no current AWS document recommends a value.
     warn("FI_MR_CACHE_MONITOR", When::Set, "leave the choice to libfabric (libfabric#5750)"),

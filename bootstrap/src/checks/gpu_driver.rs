@@ -41,7 +41,12 @@ const FABRIC_MANAGER: Program = Program {
 
 /// The loaded module's version.
 pub(super) fn version(host: &Host) -> Result<Option<Version>, Unreadable> {
-    Ok(host.text(PATH)?.as_deref().and_then(module_version))
+    Ok(host.text(PATH)?.as_deref().and_then(module_version).and_then(Version::parse))
+}
+
+/// The same as NVIDIA writes it, with zeros in front.
+fn version_text(host: &Host) -> Result<Option<String>, Unreadable> {
+    Ok(host.text(PATH)?.as_deref().and_then(module_version).map(str::to_owned))
 }
 
 /// Whether the loaded module is the open one.
@@ -50,10 +55,10 @@ pub(super) fn is_open(host: &Host) -> Result<bool, Unreadable> {
 }
 
 /// The word after `Kernel Module … `: `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release …`.
-fn module_version(text: &str) -> Option<Version> {
+fn module_version(text: &str) -> Option<&str> {
     let line = text.lines().find(|line| line.starts_with("NVRM version:"))?;
     let after = line.split_once("Kernel Module")?.1;
-    after.split_whitespace().find(|word| word.matches('.').count() >= 1).and_then(Version::parse)
+    after.split_whitespace().find(|word| word.contains('.') && Version::parse(word).is_some())
 }
 
 /// `gpu.driver`: a branch that the family works with; GPUDirect by dma-buf wants the open flavour.
@@ -68,7 +73,7 @@ pub(super) fn driver(host: &Host, plan: &Plan) -> Verdict {
     let version = version(host)?.ok_or_else(|| Unreadable::new(PATH, "no version in it"))?;
     let is_open = is_open(host)?;
     let flavour = if is_open { "open" } else { "proprietary" };
-    let found = format!("driver {version}, {flavour} modules");
+    let found = format!("driver {}, {flavour} modules", version_text(host)?.unwrap_or_default());
     let family = plan.family().unwrap_or_default();
     let rule = BRANCHES.iter().find(|rule| rule.families.is_empty() || rule.families.contains(&family));
     if let Some(rule) = rule.filter(|rule| !(rule.from..rule.below).contains(&version.major())) {
@@ -89,17 +94,17 @@ pub(super) fn fabric_manager(host: &Host, plan: &Plan) -> Verdict {
     if !has_nvswitch(plan) {
         return Ok(Outcome::skip("this type has no NVSwitch"));
     }
-    let driver = version(host)?.map_or("unknown".to_owned(), |version| version.to_string());
+    let driver = version_text(host)?.unwrap_or_else(|| "of an unknown version".to_owned());
     let expected = format!("nv-fabricmanager {driver}, running");
     let Some(ran) = host.run(&FABRIC_MANAGER)? else {
         let hint = "install the Fabric Manager package of the driver's exact version";
         return Ok(Outcome::fail(format!("no {}", FABRIC_MANAGER.path), expected, hint));
     };
-    let said = ran.output.split_whitespace().rev().find_map(Version::parse);
+    let said = ran.output.split_whitespace().rfind(|word| Version::parse(word).is_some());
     let Some(installed) = said.filter(|_| ran.ended == Ended::Code(0)) else {
         return Ok(Outcome::fail(ran.last_words(), expected, "reinstall the Fabric Manager"));
     };
-    if installed.to_string() != driver {
+    if installed != driver {
         let hint = "install the Fabric Manager of the driver's exact version, then restart it";
         return Ok(Outcome::fail(format!("nv-fabricmanager {installed}, driver {driver}"), expected, hint));
     }
@@ -138,8 +143,8 @@ mod tests {
         let open =
             "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22)\n";
         let closed = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\n";
-        assert_eq!(module_version(open), Some(Version([580, 65, 6])));
-        assert_eq!(module_version(closed), Some(Version([535, 183, 1])));
+        assert_eq!(module_version(open), Some("580.65.06"));
+        assert_eq!(module_version(closed), Some("535.183.01"));
     }
 
     proptest! {

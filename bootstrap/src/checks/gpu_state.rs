@@ -1,7 +1,7 @@
 //! The GPUs themselves: how many, which, how much memory, whether they are well.
 
 use super::nvidia_smi::{Answer, Gpu, gpus, is_supported};
-use super::outcome::{Outcome, Verdict};
+use super::outcome::{Outcome, Verdict, counted};
 use super::plan::Plan;
 use crate::host::Host;
 
@@ -17,11 +17,11 @@ pub(super) fn count(host: &Host, plan: &Plan) -> Verdict {
         Answer::Ends(outcome) => return Ok(outcome),
     };
     let planned = plan.expected().map_or(gpus.len(), |expected| expected.gpus as usize);
-    let found = format!("{} GPUs", gpus.len());
+    let found = counted(gpus.len(), "GPU");
     if gpus.len() == planned && planned > 0 {
         return Ok(Outcome::pass(found));
     }
-    Ok(Outcome::fail(found, format!("{planned} GPUs"), REPLACE))
+    Ok(Outcome::fail(found, counted(planned, "GPU"), REPLACE))
 }
 
 /// `gpu.model`: the planned name's words occur in the driver's (`NVIDIA H100 80GB HBM3` is an `H100`).

@@ -1,6 +1,7 @@
 //! Where the dynamic loader looks, without asking it.
 
 use super::elf::Elf;
+use super::environment;
 use crate::host::{Host, Unreadable};
 
 /// Folders that the loader of Debian, Ubuntu, Amazon Linux and RHEL trusts.
@@ -17,9 +18,9 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    /// LD_LIBRARY_PATH, then /etc/ld.so.conf with what it includes, then the trusted folders.
+    /// LD_LIBRARY_PATH as services get it, then /etc/ld.so.conf with what it includes, then the trusted folders.
     pub(super) fn new(host: &'a Host) -> Result<Self, Unreadable> {
-        let path = host.variable("LD_LIBRARY_PATH").unwrap_or_default();
+        let path = environment::lookup(host, "LD_LIBRARY_PATH")?.map_or(String::new(), |(path, _)| path);
         let mut folders: Vec<String> = path.split(':').filter(|folder| !folder.is_empty()).map(str::to_owned).collect();
         for name in host.names("/etc/ld.so.conf.d")?.into_iter().filter(|name| name.ends_with(".conf")) {
             folders.extend(listed(&host.text(&format!("/etc/ld.so.conf.d/{name}"))?.unwrap_or_default()));

@@ -1,6 +1,7 @@
 //! Which network NCCL took, by its own log (NCCL_DEBUG=INFO).
 
 use super::efa_devices;
+use super::environment;
 use super::logs;
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
@@ -69,7 +70,7 @@ pub(super) fn network(host: &Host, plan: &Plan) -> Verdict {
         let is_socket = network.network.as_deref().is_some_and(|network| network.starts_with("Socket"));
         if is_socket || (network.no_plugin.is_some() && network.providers.is_empty()) {
             let cause = network.no_plugin.map_or(String::new(), |line| format!("; plugin missing: {line}"));
-            let path = host.variable("LD_LIBRARY_PATH").unwrap_or("not set");
+            let path = environment::lookup(host, "LD_LIBRARY_PATH")?.map_or("not set".to_owned(), |(path, _)| path);
             let found = format!("not using EFA: {name} has network Socket{cause}; LD_LIBRARY_PATH is {path}");
             let hint = "see nccl.plugin; NCCL_NET_PLUGIN=ofi makes a plugin that cannot be loaded an error";
             return Ok(Outcome::fail(found, expected, hint));

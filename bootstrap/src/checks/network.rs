@@ -6,7 +6,7 @@ use prefab_contract::check_report::{CheckOutcome, CheckReport};
 
 use super::efa_devices;
 use super::logs;
-use super::outcome::{Outcome, Verdict};
+use super::outcome::{Outcome, Verdict, counted};
 use super::plan::{Peer, Plan};
 use crate::host::{Host, Reach, Unreadable};
 
@@ -68,7 +68,7 @@ fn peers(plan: &Plan) -> Result<&[Peer], Outcome> {
         None => Err(Outcome::skip("nobody told the peers yet; `run` learns them from the roster")),
         Some([]) if plan.nodes > 1 => {
             let hint = "no peer wrote its roster entry yet: `prefab status`";
-            Err(Outcome::fail("no peer in the roster", format!("{} peers", plan.nodes - 1), hint))
+            Err(Outcome::fail("no peer in the roster", counted(plan.nodes - 1, "peer"), hint))
         }
         Some([]) => Err(Outcome::skip("this cluster has one node")),
         Some(peers) => Ok(peers),
@@ -100,7 +100,7 @@ pub(super) fn tcp(host: &Host, plan: &Plan) -> Verdict {
     let hint = "the security group names itself for all protocols, in both directions? is the peer running?";
     Ok(match unreached(peers, |address| host.tcp(address))? {
         Err(why) => Outcome::skip(why),
-        Ok(failed) if failed.is_empty() => Outcome::pass(format!("{} peers answer", peers.len())),
+        Ok(failed) if failed.is_empty() => Outcome::pass(format!("TCP reaches {}", counted(peers.len(), "peer"))),
         Ok(failed) => Outcome::fail(failed.join("; "), "every peer answers over TCP", hint),
     })
 }
@@ -117,7 +117,9 @@ pub(super) fn efa(host: &Host, plan: &Plan) -> Verdict {
     };
     let failed = match unreached(peers, |address| host.efa(address))? {
         Err(why) => return Ok(Outcome::skip(why)),
-        Ok(failed) if failed.is_empty() => return Ok(Outcome::pass(format!("{} peers answer over EFA", peers.len()))),
+        Ok(failed) if failed.is_empty() => {
+            return Ok(Outcome::pass(format!("EFA reaches {}", counted(peers.len(), "peer"))));
+        }
         Ok(failed) => failed,
     };
     let expected = "every peer answers over EFA";
@@ -157,7 +159,7 @@ pub(super) fn endpoints(host: &Host, plan: &Plan) -> Verdict {
         }
     }
     if failed.is_empty() {
-        return Ok(Outcome::pass(format!("{} services answer over HTTPS", endpoints.len())));
+        return Ok(Outcome::pass(format!("HTTPS reaches {}", counted(endpoints.len(), "service"))));
     }
     let hint = "egress 443 in the security group? a NAT gateway or VPC endpoints in a private subnet? the name in DNS?";
     Ok(Outcome::fail(failed.join("; "), "every service answers over HTTPS", hint))

@@ -60,6 +60,11 @@ impl Outcome {
     }
 }
 
+/// `1 device`, `2 devices`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// One line of bounded length.
 fn short(text: impl Into<String>) -> String {
     let line = text.into().split_whitespace().collect::<Vec<_>>().join(" ");

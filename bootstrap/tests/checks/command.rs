@@ -41,7 +41,7 @@ fn the_text_is_plain_on_a_pipe_and_says_what_to_do_next() {
     fs::write(root.path().join("proc/self/limits"), "Max locked memory  65536  65536  bytes\n").unwrap();
     let output = check(&["--only", "efa.memlock,efa.ports", "--root", path]);
     let expected = "efa
-  pass  efa.ports    1 ports active
+  pass  efa.ports    1 port active
   FAIL  efa.memlock  locked memory is limited (memlock) to 65536 bytes
                      expected unlimited
                      hint: systemd: LimitMEMLOCK=infinity; docker: --ulimit memlock=-1:-1; else /etc/security/limits.d

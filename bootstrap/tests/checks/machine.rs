@@ -45,7 +45,7 @@ fn the_report_agrees_with_a_script_that_looks_by_other_means() {
     let devices = find(&report, "efa.devices");
     match fact("efa_devices") {
         "0" => assert!(devices.found.contains("no EFA device") && devices.outcome == CheckOutcome::Fail, "{devices:?}"),
-        count => assert!(devices.found.starts_with(&format!("{count} EFA devices")), "{devices:?}"),
+        count => assert!(devices.found.starts_with(&format!("{count} EFA device")), "{devices:?}"),
     }
     let driver = find(&report, "efa.driver");
     assert_eq!(driver.found.contains("not loaded"), fact("efa_module") == "0", "{driver:?}");
@@ -61,7 +61,7 @@ fn the_report_agrees_with_a_script_that_looks_by_other_means() {
     let count = find(&report, "gpu.count");
     match fact("gpus") {
         "none" => assert_eq!(count.found, "no /usr/bin/nvidia-smi"),
-        number => assert_eq!(count.found, format!("{number} GPUs")),
+        number => assert!(count.found.starts_with(&format!("{number} GPU")), "{count:?}"),
     }
     let gpu_driver = find(&report, "gpu.driver");
     match fact("gpu_driver") {
