@@ -27,9 +27,9 @@ impl Values<'_> {
         }
     }
 
-    /// The first output that a task needs and that was not made: its task was skipped.
-    pub(super) fn missing(&self, state: &State, task: &BoundTask) -> Option<String> {
-        task.names().into_iter().find(|name| self.get(state, name).is_none()).map(str::to_owned)
+    /// The first of these names without a value: the task that makes it was skipped.
+    pub(super) fn missing<'n>(&self, state: &State, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        names.into_iter().find(|name| self.get(state, name).is_none()).map(str::to_owned)
     }
 
     /// The whole environment of a program. A secret goes only to a program that names it.

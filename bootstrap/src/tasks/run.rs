@@ -185,7 +185,8 @@ impl Run<'_> {
     /// What `skip_if` says: every end but 0 means that there is something to do.
     fn first(&self, task: &BoundTask, state: &State, log: &mut Log) -> Result<First> {
         let Some(program) = &task.skip_if else { return Ok(First::Do) };
-        if self.values().missing(state, task).is_some() {
+        // What the question does not name, it does not need.
+        if self.values().missing(state, program.names.iter().map(String::as_str)).is_some() {
             return Ok(First::Do);
         }
         let until = Instant::now() + Duration::from_secs(task.timeout_seconds.into());
@@ -199,7 +200,7 @@ impl Run<'_> {
     }
 
     fn attempt(&self, task: &BoundTask, state: &State, log: &mut Log) -> Result<Attempt> {
-        if let Some(name) = self.values().missing(state, task) {
+        if let Some(name) = self.values().missing(state, task.names()) {
             return Ok(Attempt::Failed(format!("it needs {name}, and the task that makes it had nothing to do")));
         }
         let until = Instant::now() + Duration::from_secs(task.timeout_seconds.into());

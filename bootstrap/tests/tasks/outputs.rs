@@ -61,3 +61,16 @@ fn a_task_without_its_input_says_which_task_to_run() {
         ran.err
     );
 }
+
+#[test]
+fn a_task_whose_input_was_not_made_is_skipped_by_its_own_condition_or_fails() {
+    let task = |skip_if: &str| {
+        Bed::new(json!([
+            {"id": "make", "name": "Make", "skip_if": "true", "commands": ["echo 1"], "outputs": {"MADE": "stdout"}},
+            {"id": "use", "name": "Use", "skip_if": skip_if, "commands": ["echo {{MADE}}"]},
+        ]))
+    };
+    task("true").run(&[]).ends_with(0);
+    let ran = task("false").run(&[]).ends_with(1);
+    assert!(ran.out.contains("it needs MADE, and the task that makes it had nothing to do"), "{}", ran.out);
+}
