@@ -63,6 +63,7 @@ pub(crate) fn explain(error: &rustls::Error, bundle: &Path) -> String {
         Error::InvalidCertificate(Wrong::NotValidForName | Wrong::NotValidForNameContext { .. }) => {
             format!("{error}; someone else answers at that address: check DNS and the endpoint's name")
         }
+        Error::InvalidCertificate(_) => format!("{error}; check that endpoint's certificate"),
         _ => format!("{error}; check that the port speaks TLS 1.2 or later"),
     }
 }

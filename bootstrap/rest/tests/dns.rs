@@ -109,8 +109,7 @@ fn a_name_that_does_not_exist_is_final() {
 fn the_next_server_is_asked_where_one_fails() {
     let conf = "nameserver 127.0.0.1\nnameserver 127.0.0.2\noptions timeout:1 attempts:1\n";
     for rcode in [RCODE::ServerFailure, RCODE::Refused, RCODE::NotImplemented, RCODE::FormatError] {
-        let first = NameServer::prompt(move |asked| asked.fail(rcode));
-        let second = first.beside("127.0.0.2", one);
+        let (first, second) = NameServer::pair(move |asked| asked.fail(rcode), one);
         assert_eq!(resolve_with(conf, "", first.port, "a.test").0.unwrap(), ["10.1.2.3"], "{rcode:?}");
         assert_eq!((first.asked().len(), second.asked().len()), (1, 1));
     }

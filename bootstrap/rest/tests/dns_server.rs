@@ -76,8 +76,8 @@ type Script = dyn Fn(&Asked) -> Vec<(Duration, Vec<u8>)> + Send + Sync;
 impl NameServer {
     /// `script` gives the answers to a question, in order, each after its delay.
     pub fn start(script: impl Fn(&Asked) -> Vec<(Duration, Vec<u8>)> + Send + Sync + 'static) -> Self {
-        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-        Self::on(udp, script)
+        let sockets = bind(&["127.0.0.1"]).remove(0);
+        Self::on(sockets, script)
     }
 
     /// Answers at once.
@@ -85,15 +85,23 @@ impl NameServer {
         Self::start(move |asked| vec![(Duration::ZERO, script(asked))])
     }
 
-    /// At another loopback address, on the port of the first.
-    pub fn beside(&self, ip: &str, script: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let udp = UdpSocket::bind((ip, self.port)).unwrap();
-        Self::on(udp, move |asked| vec![(Duration::ZERO, script(asked))])
+    /// Two prompt ones on one port, at 127.0.0.1 and 127.0.0.2.
+    pub fn pair(
+        first: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static,
+        second: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static,
+    ) -> (Self, Self) {
+        let mut sockets = bind(&["127.0.0.1", "127.0.0.2"]);
+        let other = sockets.remove(1);
+        let now = Duration::ZERO;
+        let first = Self::on(sockets.remove(0), move |asked| vec![(now, first(asked))]);
+        (first, Self::on(other, move |asked| vec![(now, second(asked))]))
     }
 
-    fn on(udp: UdpSocket, script: impl Fn(&Asked) -> Vec<(Duration, Vec<u8>)> + Send + Sync + 'static) -> Self {
+    fn on(
+        (udp, tcp): (UdpSocket, TcpListener),
+        script: impl Fn(&Asked) -> Vec<(Duration, Vec<u8>)> + Send + Sync + 'static,
+    ) -> Self {
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
         let (log, of_udp) = (Arc::clone(&asked), Arc::clone(&script));
@@ -130,6 +138,21 @@ impl NameServer {
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
+}
+
+/// UDP and TCP on one free port of each address: another test may hold one of them, so several ports are tried.
+fn bind(addresses: &[&str]) -> Vec<(UdpSocket, TcpListener)> {
+    for _ in 0..100 {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let sockets = addresses
+            .iter()
+            .map(|address| UdpSocket::bind((*address, port)).ok().zip(TcpListener::bind((*address, port)).ok()))
+            .collect::<Option<Vec<_>>>();
+        if let Some(sockets) = sockets {
+            return sockets;
+        }
+    }
+    panic!("no port is free for both UDP and TCP");
 }
 
 fn respond(bytes: &[u8], tcp: bool, log: &Mutex<Vec<Asked>>, script: &Script) -> Vec<(Duration, Vec<u8>)> {

@@ -115,6 +115,8 @@ fn no_redirect_is_followed() {
         }
     }
     assert!(elsewhere.received().is_empty());
+    let (result, _) = get(|| with_header(301, ("x-amz-bucket-region", "eu-west-1"), ""));
+    assert!(result.unwrap_err().to_string().contains("points to \"region eu-west-1\""));
 }
 
 #[test]
