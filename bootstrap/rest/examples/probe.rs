@@ -1,4 +1,4 @@
-//! `probe ROOT get URL | resolve NAME`: the vehicle of the test that a static build needs nothing of its host.
+//! `probe ROOT DNS-PORT get URL | resolve NAME`: the vehicle of the test that a static build needs nothing of its host.
 #![forbid(unsafe_code)]
 
 use std::io::Write;
@@ -12,13 +12,14 @@ use prefab_rest::url::Base;
 
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let resolver = |root: &str, port: &str| Resolver::new(Path::new(root)).port(port.parse().unwrap_or(53));
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [root, "get", url] => get(Path::new(root), url),
-        [root, "resolve", name] => Resolver::new(Path::new(root))
+        [root, port, "get", url] => get(Path::new(root), resolver(root, port), url),
+        [root, port, "resolve", name] => resolver(root, port)
             .resolve(name, Instant::now() + Duration::from_secs(10))
             .map(|addresses| format!("{addresses:?}"))
             .map_err(|error| error.to_string()),
-        _ => Err("usage: probe ROOT get URL | resolve NAME".to_owned()),
+        _ => Err("usage: probe ROOT DNS-PORT get URL | resolve NAME".to_owned()),
     };
     let (text, code) = match outcome {
         Ok(text) => (text, 0),
@@ -29,9 +30,10 @@ fn main() -> std::process::ExitCode {
     code.into()
 }
 
-fn get(root: &Path, url: &str) -> Result<String, String> {
+fn get(root: &Path, resolver: Resolver, url: &str) -> Result<String, String> {
     let base = Base::parse(url).map_err(|error| error.to_string())?;
     let response = Client::new(root, Bounds::default())
+        .resolver(resolver)
         .send(&Request::new(Method::Get, &base, "/"), 1 << 20)
         .map_err(|error| error.to_string())?;
     Ok(format!("{} {}", response.status, String::from_utf8_lossy(&response.body)))

@@ -120,7 +120,9 @@ impl Client {
         let status = parts.status.as_u16();
         let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         if parts.status.is_redirection() {
-            let location = text("location").unwrap_or_default().chars().take(200).collect();
+            // S3 names a bucket's true region beside, or instead of, an address.
+            let region = text("x-amz-bucket-region").map(|region| format!("region {region}"));
+            let location = region.or_else(|| text("location")).unwrap_or_default().chars().take(200).collect();
             return Err(Error::Redirect { host, status, location });
         }
         if !parts.status.is_success() {

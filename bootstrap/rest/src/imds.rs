@@ -225,9 +225,11 @@ impl Imds {
     }
 
     fn read(&self, path: &str, token: &Secret) -> Result<Vec<u8>> {
-        let request = Request::new(Method::Get, &self.base, &format!("/latest/{path}"))
+        let mut request = Request::new(Method::Get, &self.base, "/")
             .header("x-aws-ec2-metadata-token", token.reveal())
             .within(WITHIN);
+        // As it is: a tag's colon is sent as every other tool sends it.
+        request.path = format!("/latest/{path}");
         Ok(self.http.send(&request, CAP)?.body)
     }
 

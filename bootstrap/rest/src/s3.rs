@@ -15,8 +15,9 @@ use crate::request::{Method, Request};
 use crate::sign::{Rules, Scope, digest};
 use crate::signed::Signed;
 
-/// One download: 90 s, so that a program of some MB comes through a slow link.
-const DOWNLOAD: Duration = Duration::from_secs(90);
+/// One transfer: enough for a program of some MB on a slow link, and with the 60 s in which attempts begin not more
+/// than the 120 s in which a boot must answer.
+const TRANSFER: Duration = Duration::from_secs(60);
 /// A page of a listing has at most 1000 keys of at most 1 KiB, XML around them.
 const PAGE_CAP: u64 = 4 * 1024 * 1024;
 /// Rosters have 64 objects; more pages than this is a loop.
@@ -70,7 +71,7 @@ impl<'a> Bucket<'a> {
     pub fn download(&self, key: &str, sha256: &Sha256, cap: u64, path: &Path, mode: u32) -> Result<()> {
         let failed = |source| Error::File { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let request = self.request(Method::Get, key)?.within(DOWNLOAD);
+        let request = self.request(Method::Get, key)?.within(TRANSFER);
         self.signed.attempts(&request, self.scope(), |http, request| {
             let mut file = tempfile::Builder::new().prefix(".prefab-").tempfile_in(folder).map_err(failed)?;
             let mut hash = sha2::Sha256::new();
@@ -103,7 +104,7 @@ impl<'a> Bucket<'a> {
     /// # Errors
     /// As [`Signed::call`].
     pub fn put(&self, key: &str, kind: &str, bytes: &[u8]) -> Result<()> {
-        let request = self.request(Method::Put, key)?.body(kind, bytes).within(DOWNLOAD);
+        let request = self.request(Method::Put, key)?.body(kind, bytes).within(TRANSFER);
         let response = self.signed.call(&request, self.scope(), PAGE_CAP)?;
         if looks_like_html(&String::from_utf8_lossy(&response.body)) {
             return Err(Error::Answer {

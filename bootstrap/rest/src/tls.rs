@@ -57,12 +57,13 @@ pub(crate) fn explain(error: &rustls::Error, bundle: &Path) -> String {
         Error::InvalidCertificate(
             Wrong::Expired | Wrong::ExpiredContext { .. } | Wrong::NotValidYet | Wrong::NotValidYetContext { .. },
         ) => format!("{error}; compare this machine's clock first (`date -u`), then the certificate's dates"),
-        Error::InvalidCertificate(Wrong::UnknownIssuer) => format!(
+        Error::InvalidCertificate(Wrong::UnknownIssuer | Wrong::BadSignature) => format!(
             "{error} (roots of {bundle}); where a proxy inspects TLS, add its authority there, else someone else answers"
         ),
         Error::InvalidCertificate(Wrong::NotValidForName | Wrong::NotValidForNameContext { .. }) => {
             format!("{error}; someone else answers at that address: check DNS and the endpoint's name")
         }
+        Error::InvalidCertificate(_) => format!("{error}; check that endpoint's certificate"),
         _ => format!("{error}; check that the port speaks TLS 1.2 or later"),
     }
 }
