@@ -1,6 +1,7 @@
 //! Where services are: from region and the partition's domain, or wherever a test says.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::error::{Error, Result};
 use crate::url::Base;
@@ -69,7 +70,7 @@ impl Endpoints {
     /// empty variable is an unset one.
     ///
     /// # Errors
-    /// A variable that holds no base URL.
+    /// A variable that holds no base URL, or plain HTTP to somewhere far.
     pub fn with_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
         use Service::{CloudFormation, Metadata, S3, SecretsManager, Ssm};
         for service in [S3, CloudFormation, Ssm, SecretsManager, Metadata] {
@@ -79,6 +80,12 @@ impl Endpoints {
                 .find_map(|name| variable(name).filter(|text| !text.trim().is_empty()).map(|text| (name, text)));
             if let Some((name, text)) = set {
                 let base = Base::parse(text.trim()).map_err(|error| Error::Input(format!("{name}: {error}")))?;
+                if !base.secure() && !is_near(base.host()) {
+                    return Err(Error::Input(format!(
+                        "{name}: found {base}, expected https, or http at an address of this host or its private \
+                         network; session tokens do not cross the internet in clear"
+                    )));
+                }
                 self.replaced.insert(service, base);
             }
         }
@@ -131,6 +138,18 @@ impl Endpoints {
     }
 }
 
+/// An address of this host, of its link or of a private network.
+fn is_near(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    match bare.parse() {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        Err(_) => host == "localhost",
+    }
+}
+
 fn parse(text: &str) -> Result<Base> {
     Base::parse(text).map_err(|error| Error::Input(error.to_string()))
 }
@@ -169,5 +188,17 @@ mod tests {
         assert_eq!(base(Service::Metadata), "http://169.254.169.254");
         let wrong = Endpoints::new("r", "s").with_environment(|_| Some("nonsense".to_owned())).unwrap_err();
         assert!(wrong.to_string().contains("AWS_ENDPOINT_URL_S3"), "{wrong}");
+        for (url, near) in [
+            ("http://169.254.169.254", true),
+            ("http://[::1]:80", true),
+            ("http://10.1.2.3", true),
+            ("http://localhost:9", true),
+            ("https://proxy.example", true),
+            ("http://proxy.example", false),
+            ("http://8.8.8.8", false),
+        ] {
+            let read = Endpoints::new("r", "s").with_environment(|_| Some(url.to_owned()));
+            assert_eq!(read.is_ok(), near, "{url}");
+        }
     }
 }

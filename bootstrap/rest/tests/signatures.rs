@@ -9,7 +9,7 @@ use prefab_rest::request::{Method, Request};
 use prefab_rest::sign::{Rules, Scope, sign};
 use prefab_rest::url::Base;
 
-use crate::services::{NOW, credentials};
+use crate::node::{NOW, credentials};
 
 /// Python of the environment that `make setup` builds. Absent is a failure, not a skip.
 fn python() -> PathBuf {
@@ -20,7 +20,7 @@ fn python() -> PathBuf {
     python
 }
 
-/// Paths × queries × bodies × rules × token or none, 5 × 8 × … thinned to those that differ in kind.
+/// Each kind of path, query, body and header under the rules where it matters.
 fn table() -> Vec<(Request, Rules)> {
     let bases = ["https://a-bucket.s3.us-east-1.amazonaws.com", "http://127.0.0.1:5061/prefix", "https://h:443"];
     let paths = [
@@ -90,11 +90,51 @@ fn table() -> Vec<(Request, Rules)> {
     table
 }
 
+/// One line for the verifier.
+pub fn line(method: &str, url: &str, headers: &[(String, String)], body: &[u8], scope: (&str, &str)) -> String {
+    let hex = body.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    });
+    let credentials = credentials();
+    let (service, region) = scope;
+    serde_json::json!({
+        "method": method, "url": url, "headers": headers, "body": hex, "service": service, "region": region,
+        "s3": service == "s3", "access_key": credentials.access_key_id,
+        "secret_key": credentials.secret_access_key.reveal(),
+    })
+    .to_string()
+}
+
+/// The signature in an `authorization` header.
+pub fn signature(headers: &[(String, String)]) -> String {
+    let (_, value) = headers.iter().find(|(name, _)| name == "authorization").unwrap();
+    value.rsplit('=').next().unwrap().to_owned()
+}
+
+/// What botocore computes for each line.
+pub fn by_botocore(lines: &[String]) -> Vec<String> {
+    let mut child = Command::new(python())
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/botocore_signatures.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = lines.join("\n");
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.status.success());
+    let signatures: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    assert_eq!(signatures.len(), lines.len());
+    signatures
+}
+
 #[test]
 fn botocore_comes_to_the_same_signatures() {
-    let mut lines = String::new();
-    let mut signatures = Vec::new();
-    let mut requests = Vec::new();
+    let mut lines = Vec::new();
+    let mut ours = Vec::new();
     for (request, rules) in table() {
         for token in [true, false] {
             let mut credentials = credentials();
@@ -104,39 +144,18 @@ fn botocore_comes_to_the_same_signatures() {
             let mut request = request.clone();
             let service = if rules == Rules::S3 { "s3" } else { "sagemaker-mlflow" };
             sign(&mut request, &credentials, Scope { region: "us-east-1", service, rules }, NOW);
-            let authorization = &request.headers.last().unwrap().1;
-            signatures.push(authorization.rsplit('=').next().unwrap().to_owned());
-            let hex: String = request.body.iter().fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").unwrap();
-                text
-            });
-            let line = serde_json::json!({
-                "method": request.method.as_str(), "url": request.url(), "headers": request.headers, "body": hex,
-                "service": service, "region": "us-east-1", "s3": rules == Rules::S3,
-                "access_key": credentials.access_key_id, "secret_key": credentials.secret_access_key.reveal(),
-            });
-            writeln!(lines, "{line}").unwrap();
-            requests.push(format!("{request:?} {rules:?}"));
+            ours.push((signature(&request.headers), format!("{request:?} {rules:?}")));
+            let (method, url) = (request.method.as_str(), request.url());
+            lines.push(line(method, &url, &request.headers, &request.body, (service, "us-east-1")));
         }
     }
-    let mut child = Command::new(python())
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/botocore_signatures.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    assert!(output.status.success());
-    let theirs: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
-    assert!(theirs.len() == signatures.len() && theirs.len() > 100, "{}", theirs.len());
-    let differ: Vec<&String> = requests
+    assert!(lines.len() > 120, "{}", lines.len());
+    let theirs = by_botocore(&lines);
+    let differ: Vec<&String> = ours
         .iter()
-        .zip(signatures.iter().zip(&theirs))
-        .filter(|(_, (ours, theirs))| ours != theirs)
-        .map(|(request, _)| request)
+        .zip(&theirs)
+        .filter(|((ours, _), theirs)| ours != *theirs)
+        .map(|((_, request), _)| request)
         .collect();
     assert!(differ.is_empty(), "{differ:#?}");
 }
