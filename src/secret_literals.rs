@@ -288,18 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn the_node_script_holds_none() {
-        let script: String = crate::user_data::parts()
-            .iter()
-            .filter_map(|part| match part {
-                crate::user_data::Part::Text(text) => Some(text.as_str()),
-                crate::user_data::Part::Seed(_) => None,
-            })
-            .collect();
-        assert_eq!(find(&script), []);
-    }
-
-    #[test]
     fn places_count_characters_and_several_on_a_line_come_in_order() {
         let line = format!("é {} {}\r\n{}", fake("ghp_", 36), fake("hf_", 34), fake("hf_", 34));
         let places: Vec<_> = find(&line).iter().map(|literal| (literal.line, literal.column)).collect();

@@ -339,6 +339,11 @@ mod tests {
         );
     }
 
+    #[test]
+    fn the_script_holds_no_secret() {
+        assert_eq!(crate::secret_literals::find(&join(parts(), |_| "")), []);
+    }
+
     /// Goal R12: whatever happens to the download, the node has answered within 120 seconds.
     #[test]
     fn every_wait_is_bounded() {

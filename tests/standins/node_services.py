@@ -27,7 +27,7 @@ with open(os.path.join(FOLDER, "behaviour.json"), encoding="utf-8") as file:
     BEHAVIOUR = json.load(file)
 KEYS = {name: BEHAVIOUR[name] for name in ("access_key", "secret_key", "session_token")}
 REGION = BEHAVIOUR["region"]
-IMDS_TOKEN = "a-metadata-token=="
+IMDS_TOKEN = BEHAVIOUR["imds_token"]
 LOCK = threading.Lock()
 COUNTS = {}
 

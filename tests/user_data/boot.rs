@@ -6,7 +6,7 @@ use std::process::Command;
 use prefab_contract::node_seed::NodeSeed;
 use serde_json::json;
 
-use super::{ACCESS_KEY, Node, SECRET_KEY, SESSION_TOKEN, python, standin, wait};
+use super::{ACCESS_KEY, Node, python, standin, wait};
 
 /// K033: a good boot ends with the program's own exit code, whatever the last condition of the script was.
 #[test]
@@ -21,6 +21,7 @@ fn a_good_boot_becomes_the_program_and_says_nothing_to_cloudformation() {
     assert_eq!(node.mode("usr/local/bin/prefab-bootstrap"), 0o755);
     assert_eq!((node.mode("etc/prefab"), node.mode("etc/prefab/node-seed.json")), (0o755, 0o644));
     assert_eq!((node.names_in("usr/local/bin"), node.names_in("etc/prefab")), one_file_each());
+    assert_eq!(fs::read_to_string(node.path("ran.umask")).unwrap(), "0077\n");
     // One question each, and nothing refused.
     let asked: Vec<_> = boot.requests.iter().map(|r| (r["method"].as_str().unwrap(), r["fault"].is_null())).collect();
     assert_eq!(asked, [("PUT", true), ("GET", true), ("GET", true), ("GET", true), ("GET", true), ("GET", true)]);
@@ -109,8 +110,9 @@ fn no_tool_is_given_a_secret_in_its_command_line_or_environment() {
         }
         let commands = String::from_utf8_lossy(&fs::read(&log).unwrap()).into_owned();
         assert!(commands.matches("curl\0").count() > 4 && commands.contains("sha256sum\0"));
-        let hexadecimal: String = format!("AWS4{SECRET_KEY}").bytes().map(|byte| format!("{byte:02x}")).collect();
-        for secret in [SECRET_KEY, SESSION_TOKEN, ACCESS_KEY, "a-metadata-token", &hexadecimal, "AWS4-HMAC"] {
+        let [key, token, metadata] = &node.secrets;
+        let hexadecimal: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+        for secret in [key, token, metadata, &hexadecimal, ACCESS_KEY, "AWS4-HMAC"] {
             assert!(!commands.contains(secret), "{secret}");
         }
     }

@@ -31,7 +31,7 @@ fn a_bad_download_is_not_run() {
     std::thread::scope(|scope| {
         for (program, stage, words) in cases {
             scope.spawn(move || {
-                let node = Node::new(json!({ "program": program }));
+                let node = Node::new(json!({ "program": program })).impatient();
                 let begun = Instant::now();
                 let boot = node.boot();
                 boot.assert_failed(stage, words);
@@ -128,7 +128,7 @@ fn a_program_that_does_not_start_is_reported() {
 
 #[test]
 fn a_node_without_its_tag_keeps_the_reason_under_its_instance_id() {
-    let node = Node::new(json!({ "tag_missing": 100_000 }));
+    let node = Node::new(json!({ "tag_missing": 100_000 })).impatient();
     let boot = node.boot();
     boot.assert_nothing_ran();
     boot.assert_said(&["no tag prefab:node: HTTP 404", "CloudFormation cannot be told"]);
@@ -144,7 +144,7 @@ fn a_node_without_credentials_or_metadata_tells_the_console_and_ends() {
         (json!({ "instance_id": "<html>" }), "gave no instance id"),
         (json!({ "served_secret_key": "with \\\" quotes" }), "no role credentials"),
     ] {
-        let node = Node::new(changes);
+        let node = Node::new(changes).impatient();
         let boot = node.boot();
         boot.assert_nothing_ran();
         boot.assert_said(&[words, "CloudFormation cannot be told"]);
@@ -155,7 +155,8 @@ fn a_node_without_credentials_or_metadata_tells_the_console_and_ends() {
 /// S3 quotes the request, its token too, when a signature is wrong; none of that is passed on.
 #[test]
 fn wrong_credentials_are_named_without_being_shown() {
-    let node = Node::new(json!({ "served_secret_key": "AnotherSecretKeyOfTheRightAlphabet123456" }));
+    let mut node = Node::new(json!({ "served_secret_key": "AnotherSecretKeyOfTheRightAlphabet123456" })).impatient();
+    node.surroundings.report_seconds = 1;
     let boot = node.boot();
     boot.assert_nothing_ran();
     boot.assert_said(&["HTTP 403 SignatureDoesNotMatch", "CloudFormation did not take the signal"]);
@@ -169,10 +170,9 @@ fn the_signal_is_sent_until_it_is_taken_and_a_lost_reason_does_not_stop_it() {
     assert_eq!(boot.signals().len(), 3, "two were answered 503");
     boot.assert_said(&["did not take the signal: HTTP 503", "signalled FAILURE"]);
 
-    let node = Node::new(json!({ "program": "not-found", "reason": "forbidden" }));
-    let mut script = node.script();
-    script = script.replace("REPORT_SECONDS=3", "REPORT_SECONDS=0");
-    let boot = node.boot_script(&script);
+    let mut node = Node::new(json!({ "program": "not-found", "reason": "forbidden" }));
+    node.surroundings.report_seconds = 1;
+    let boot = node.boot();
     boot.assert_nothing_ran();
     boot.assert_said(&["the reason could not be kept in the bucket: HTTP 403", "signalled FAILURE"]);
     assert_eq!(boot.signals().len(), 1);
@@ -189,7 +189,7 @@ fn a_wrong_clock_does_not_keep_a_failure_from_being_told() {
 
 #[test]
 fn a_script_that_is_told_to_stop_says_so() {
-    let node = Node::new(json!({ "program": "stall:50" }));
+    let node = Node::new(json!({ "program": "stall:50", "stall_seconds": 2 }));
     let mut child = node.start(&node.script(), &[]);
     let begun = Instant::now();
     while !fs::read_to_string(node.path("requests.jsonl")).is_ok_and(|requests| requests.contains("/bootstrap/")) {

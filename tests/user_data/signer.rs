@@ -137,6 +137,18 @@ fn the_requests_of_a_boot_are_signed_as_another_implementation_signs_them() {
     }
 }
 
+#[test]
+fn a_node_asks_the_partitions_own_endpoints_and_nothing_in_clear_but_its_metadata() {
+    let text = with_functions(r#"printf '%s\n' "$IMDS" "$S3" "$CLOUDFORMATION" "$PROTOCOL""#);
+    let expected = [
+        "http://169.254.169.254",
+        "https://nixl-dev-artifacts-programs-1a2b3c4d.s3.us-east-1.amazonaws.com",
+        "https://cloudformation.us-east-1.amazonaws.com",
+        "=https",
+    ];
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+}
+
 /// RFC 4231, cases 1 and 2, with either tool for the hash.
 #[test]
 fn hmac_agrees_with_its_own_vectors() {

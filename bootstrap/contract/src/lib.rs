@@ -9,5 +9,6 @@ pub mod kv;
 pub mod models;
 pub mod node_config;
 pub mod node_seed;
+pub mod roster;
 pub mod sha256;
 pub mod transfer;
