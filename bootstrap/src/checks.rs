@@ -88,7 +88,10 @@ pub(crate) fn run(options: &Options) -> Result<exit::Outcome> {
         return print(&list()).map(|()| exit::Outcome::Done);
     }
     let host = Host::open(&options.root)?;
-    let (plan, planned_profile) = Plan::read(&host, options.config.as_deref())?;
+    let named = |path: &std::path::Path| {
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let (plan, planned_profile) = Plan::read(&host, options.config.as_deref().map(named).transpose()?)?;
     let planned = if planned_profile.as_deref() == Some("serving") { Profile::Serving } else { Profile::Base };
     let profile = options.profile.unwrap_or(planned);
     let is_chosen = |check: &&Check| match &options.only[..] {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use prefab_contract::node_config::{Expected, NodeConfig, SCHEMA_VERSION};
@@ -73,15 +72,13 @@ pub(crate) struct SelfRules {
 }
 
 impl Plan {
-    /// Reads the config from where it was named, else from where a booted node keeps it.
+    /// Reads the given config, else the one where a booted node keeps it; also says which profile the config asks for.
     ///
     /// # Errors
-    /// A config or facts that are not what they claim to be; a named config that is not there.
-    pub(crate) fn read(host: &Host, named: Option<&Path>) -> Result<(Self, Option<String>)> {
-        let config = match named {
-            Some(path) => {
-                Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
-            }
+    /// A config or facts that are not what they claim to be.
+    pub(crate) fn read(host: &Host, given: Option<String>) -> Result<(Self, Option<String>)> {
+        let config = match given {
+            Some(text) => Some(text),
             None => host.text(CONFIG).map_err(anyhow::Error::msg)?,
         };
         let facts = host.text(FACTS).map_err(anyhow::Error::msg)?;

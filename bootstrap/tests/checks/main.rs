@@ -5,3 +5,4 @@ mod command;
 mod elf;
 mod fixture;
 mod machine;
+mod sources;
