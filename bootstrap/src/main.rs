@@ -1,4 +1,4 @@
-//! `prefab-bootstrap`: the static node program. So far it measures: `bench --local` supervises two engines.
+//! `prefab-bootstrap`: the static node program. It measures (`bench --local` supervises two engines) and runs task files.
 #![forbid(unsafe_code)]
 
 mod bench;
