@@ -1,6 +1,8 @@
 //! Everything that is tested from outside: the commands, their files, and what other programs say of them.
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
+mod architecture;
+mod cfn_lint;
 mod golden;
 mod invariants;
 mod prefab;
@@ -10,3 +12,4 @@ mod licences;
 mod specs;
 mod synth;
 mod user_data;
+mod yaml;

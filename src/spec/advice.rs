@@ -1,5 +1,7 @@
 //! What to do about a word that is not known at its place: the nearest known one, or where it belongs.
 
+use std::sync::LazyLock;
+
 use super::form::FIELDS;
 use super::shape::{Field, Shape};
 
@@ -90,21 +92,24 @@ fn other_word<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     meant.flat_map(|(_, name)| names.iter().find(|known| *known == name)).next().copied()
 }
 
+/// Every key of the form with the section that has it.
+static HOMES: LazyLock<Vec<(&'static str, Home)>> = LazyLock::new(|| {
+    let mut homes: Vec<_> = FIELDS.iter().flat_map(|field| keys_of(field, &Home::Top)).collect();
+    homes.sort();
+    homes
+});
+
 /// Where a key does belong that is unknown at `path`. A key that could mean too many places gets no advice.
 fn belongs_elsewhere(key: &str, path: &str) -> Option<String> {
     const MOST_HOMES: usize = 3;
-    let mut homes: Vec<Home> = FIELDS.iter().flat_map(|field| homes_of(key, field, &Home::Top)).collect();
-    homes.dedup();
-    homes.retain(|home| !home.is_at(path));
-    if homes.is_empty() || homes.len() > MOST_HOMES {
-        return None;
-    }
-    let places: Vec<String> = homes.iter().map(Home::describe).collect();
-    Some(format!("move `{key}` {}", places.join(" or ")))
+    let homes = HOMES.iter().filter(|(name, home)| *name == key && !home.is_at(path)).map(|(_, home)| home);
+    let places: Vec<String> = homes.map(Home::describe).collect();
+    let clear = (1..=MOST_HOMES).contains(&places.len());
+    clear.then(|| format!("move `{key}` {}", places.join(" or ")))
 }
 
 /// A section that has a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Home {
     Top,
     Map(String),
@@ -135,8 +140,7 @@ impl Home {
     }
 }
 
-fn homes_of(key: &str, field: &Field, parent: &Home) -> Vec<Home> {
-    let here = (field.name == key).then(|| parent.clone());
+fn keys_of(field: &'static Field, parent: &Home) -> Vec<(&'static str, Home)> {
     let path = super::walk::joined(parent.path(), field.name);
     let (home, below): (Home, Vec<&Field>) = match &field.shape {
         Shape::Object(fields) | Shape::OneOf(fields) => (Home::Map(path), fields.iter().collect()),
@@ -144,7 +148,12 @@ fn homes_of(key: &str, field: &Field, parent: &Home) -> Vec<Home> {
         Shape::List { of: Shape::Object(fields), .. } => (Home::Entry(path), fields.iter().collect()),
         _ => (Home::Map(path), Vec::new()),
     };
-    here.into_iter().chain(below.into_iter().flat_map(|field| homes_of(key, field, &home))).collect()
+    let here = [(field.name, parent.clone())];
+    let mut keys: Vec<_> = here.into_iter().chain(below.into_iter().flat_map(|field| keys_of(field, &home))).collect();
+    // Several kinds of a section may have a key of one name.
+    keys.sort();
+    keys.dedup();
+    keys
 }
 
 /// `a`, `b`, `c`
@@ -196,7 +205,7 @@ mod tests {
             ("region", "cluster", Some("move `region` to the top level")),
             ("cidr", "network", Some("move `cidr` into an entry of `expose`")),
             ("trust", "iam", Some("move `trust` below `mlflow`")),
-            ("id", "cluster", Some("move `id` below `cluster.capacity` or `cluster.image`")),
+            ("id", "cluster", Some("move `id` below `cluster.capacity` or below `cluster.image`")),
             ("cidr", "expose[0]", None),
             ("colour", "", None),
         ] {

@@ -108,3 +108,77 @@ pub(super) const FIELDS: &[Field] = &[
         doc: "what the benchmark measures",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::super::{document, walk};
+    use super::*;
+    use crate::finding::Findings;
+
+    /// Every field of the form, those of kinds and lists too, with its path.
+    fn all_fields() -> Vec<(String, &'static Field)> {
+        fn below(path: &str, shape: &'static Shape) -> Vec<(String, &'static Field)> {
+            let fields: Vec<&'static Field> = match shape {
+                Shape::Object(fields) | Shape::OneOf(fields) => fields.iter().collect(),
+                Shape::Kinds(kinds) => kinds.iter().flat_map(|kind| kind.fields).collect(),
+                Shape::List { of, .. } | Shape::Map { of, .. } => return below(path, of),
+                _ => Vec::new(),
+            };
+            let with_path = |field: &'static Field| {
+                let path = walk::joined(path, field.name);
+                [(path.clone(), field)].into_iter().chain(below(&path, &field.shape)).collect::<Vec<_>>()
+            };
+            fields.into_iter().flat_map(with_path).collect()
+        }
+        below("", &Shape::Object(FIELDS))
+    }
+
+    fn texts_of(shape: &Shape) -> Vec<Text> {
+        match shape {
+            Shape::Text(text) => vec![*text],
+            Shape::List { of, .. } => texts_of(of),
+            Shape::Map { key, of, .. } => [*key].into_iter().chain(texts_of(of)).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_pattern_compiles_is_anchored_and_is_read_alike_by_every_engine() {
+        let fields = all_fields();
+        assert!(fields.len() > 40, "{} fields", fields.len());
+        for (path, text) in
+            fields.iter().flat_map(|(path, field)| texts_of(&field.shape).into_iter().map(move |text| (path, text)))
+        {
+            regex_lite::Regex::new(text.pattern).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert!(text.pattern.starts_with('^') && text.pattern.ends_with('$'), "{path}: {}", text.pattern);
+            // What these mean outside ASCII differs between this engine and that of JSON Schema.
+            for class in ["\\s", "\\S", "\\w", "\\W", "\\d", "\\b", "(?i"] {
+                assert!(!text.pattern.contains(class), "{path}: {}", text.pattern);
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_satisfies_its_own_shape() {
+        let mut defaults = 0;
+        for (path, field) in all_fields() {
+            let Presence::Default(text) = field.presence else { continue };
+            defaults += 1;
+            let mut findings = Findings::default();
+            let node = document::read(text.as_bytes(), &mut findings).unwrap_or_else(|| panic!("{path}: {text}"));
+            walk::check(&node, &field.shape, &mut findings);
+            assert_eq!(findings, Findings::default(), "{path}: {text}");
+        }
+        assert!(defaults > 20, "{defaults} defaults");
+    }
+
+    #[test]
+    fn a_message_about_a_field_is_a_fragment() {
+        for (path, field) in all_fields() {
+            let described = field.shape.describe();
+            for text in [field.doc, &described] {
+                assert!(!text.is_empty() && !text.ends_with('.'), "{path}: {text}");
+            }
+        }
+    }
+}

@@ -1,5 +1,10 @@
 //! The form of a spec as data: one table is walked over the document, printed as JSON Schema and read by people.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
+
+use regex_lite::Regex;
+
 use super::advice::{one_of, ticked};
 
 /// A key of an object.
@@ -87,8 +92,12 @@ impl Shape {
 
 impl Text {
     pub(super) fn matches(&self, value: &str) -> bool {
+        // Each of a few patterns is asked many times, and compiling one takes longer than the rest of the walk.
+        static COMPILED: LazyLock<Mutex<BTreeMap<&str, Option<Regex>>>> = LazyLock::new(Mutex::default);
+        let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
         // The patterns are constants, and a test compiles each of them.
-        regex_lite::Regex::new(self.pattern).is_ok_and(|pattern| pattern.is_match(value))
+        let pattern = compiled.entry(self.pattern).or_insert_with(|| Regex::new(self.pattern).ok());
+        pattern.as_ref().is_some_and(|pattern| pattern.is_match(value))
     }
 
     /// A text that was probably meant, as advice: the same one in the case, with the separators or in the frame that

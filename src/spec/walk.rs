@@ -193,7 +193,8 @@ impl Walk<'_> {
             }
             self.value(item, of, &below)
         };
-        Some(CheckedValue::List(items.iter().enumerate().map(item).collect()))
+        // What is beyond the length is refused already.
+        Some(CheckedValue::List(items.iter().take(at_most).enumerate().map(item).collect()))
     }
 
     fn map(&mut self, at: Mark, given: &[Entry], key: &Text, of: &Shape, at_most: usize, path: &str) -> CheckedValue {
@@ -202,7 +203,7 @@ impl Walk<'_> {
             self.error(at, path, "wrong-length", entries(given.len()), allowed, "remove entries");
         }
         let mut map = BTreeMap::new();
-        for entry in given {
+        for entry in given.iter().take(at_most) {
             let below = joined(path, &shown(&entry.key));
             if !key.matches(&entry.key) {
                 let found = format!("the key `{}`", shown(&entry.key));

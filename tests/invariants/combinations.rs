@@ -1,11 +1,13 @@
 //! Everything that a spec can ask of a cluster, one spec each: every rule holds for all of it.
 
 use prefab::instance_types::{self, InstanceType};
+use prefab::spec::Spec;
 use serde_json::{Value as Json, json};
 
 use super::findings;
 use super::reading::{interfaces, launches, resources};
-use super::specs::{RESERVATION, pair_of, templates};
+use super::sizes;
+use super::specs::{RESERVATION, pair_of, read, templates_of};
 
 /// One axis: a name, and what it sets in the spec.
 type Choice = (&'static str, fn(&mut Json));
@@ -42,7 +44,7 @@ const RECORDS: [Choice; 5] = [
 ];
 
 /// The specs of one type, each with the names of its choices.
-pub fn of_type(of: &InstanceType) -> Vec<(String, Json)> {
+fn of_type(of: &InstanceType) -> Vec<(String, Json)> {
     let mut specs = Vec::new();
     for network in NETWORKS.iter().filter(|(name, _)| *name == "private" || of.cards.count == 1) {
         for capacity in CAPACITIES.iter().filter(|(name, _)| *name != "block" || of.capacity_block) {
@@ -61,14 +63,14 @@ pub fn of_type(of: &InstanceType) -> Vec<(String, Json)> {
 }
 
 /// Runs a check over every combination, on as many threads as there are processors for it.
-pub fn over_all(check: impl Fn(&InstanceType, &str, &Json) + Sync) -> usize {
+fn over_all(check: impl Fn(&InstanceType, &str, &Spec) + Sync) -> usize {
     let types: Vec<_> = instance_types::accepted().collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let of_chunk = |types: &[&InstanceType]| {
         let mut count = 0;
         for of in types {
             for (name, spec) in of_type(of) {
-                check(of, &name, &spec);
+                check(of, &name, &read(&spec));
                 count += 1;
             }
         }
@@ -84,7 +86,8 @@ pub fn over_all(check: impl Fn(&InstanceType, &str, &Json) + Sync) -> usize {
 #[test]
 fn every_rule_holds_for_every_type_network_capacity_layout_and_record() {
     let checked = over_all(|of, name, spec| {
-        for (stack, template) in templates(spec) {
+        sizes::policy_is_least_and_fits(name, spec);
+        for (stack, template) in templates_of(spec) {
             assert_eq!(findings(&template), [], "{name}: {stack}");
             if stack == "cluster" {
                 what_the_spec_says(of, name, &template);

@@ -19,7 +19,7 @@ pub const RULES: &[Rule] = &[
         },
         plants: &[
             Plant::into(Pair, |template| {
-                statement(template, "NodeRole", "LogRuns")["Action"] = json!(["sagemaker-mlflow:*"])
+                statement(template, "NodeRole", "LogRuns")["Action"] = json!(["sagemaker-mlflow:*"]);
             }),
             Plant::into(Pair, |template| statement(template, "NodeRole", "MeetPeers")["Action"] = json!("s3:Get*")),
         ],
@@ -178,7 +178,7 @@ pub const RULES: &[Rule] = &[
         plants: &[
             Plant::into(Pair, |template| resource(template, "NodeRole")["Properties"]["RoleName"] = json!("node")),
             Plant::into(Pair, |template| {
-                resource(template, "SecurityGroup")["Properties"]["GroupName"] = json!("node")
+                resource(template, "SecurityGroup")["Properties"]["GroupName"] = json!("node");
             }),
             Plant::into(Pair, |template| {
                 resource(template, "LaunchG6e12xlarge")["Properties"]["LaunchTemplateName"] = json!("node");

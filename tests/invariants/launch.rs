@@ -1,5 +1,6 @@
 //! What every node is launched with.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use prefab::user_data::{LIMIT_BYTES, SEED_FIELDS, Source};
@@ -24,7 +25,7 @@ pub const RULES: &[Rule] = &[
         why: "a node learns from the metadata service who it is",
         broken: |template| option(template, "HttpEndpoint", &json!("enabled")),
         plants: &[Plant::into(Pair, |template| {
-            launch(template)["MetadataOptions"]["HttpEndpoint"] = json!("disabled")
+            launch(template)["MetadataOptions"]["HttpEndpoint"] = json!("disabled");
         })],
     },
     Rule {
@@ -177,7 +178,7 @@ pub const RULES: &[Rule] = &[
         name: "no-secret-literal",
         why: "templates and user data can be read by everybody who may describe an instance",
         broken: |template| {
-            let secret = |(id, resource)| (!secrets(resource).is_empty()).then(|| format!("`{id}` holds a secret"));
+            let secret = |(id, resource)| secrets(resource).then(|| format!("`{id}` holds a secret"));
             all(template).filter_map(secret).collect()
         },
         plants: &[
@@ -236,8 +237,21 @@ fn largest(template: &Json, text: &Json) -> Result<usize, String> {
     field.map(|field| field.max_length).ok_or_else(|| format!("nothing bounds {name}"))
 }
 
-fn secrets(json: &Json) -> Vec<prefab::secret_literals::SecretLiteral> {
-    let here = json.as_str().map(prefab::secret_literals::find).unwrap_or_default();
-    let keys = entries(json).flat_map(|(key, _)| prefab::secret_literals::find(key));
-    here.into_iter().chain(keys).chain(children(json).into_iter().flat_map(secrets)).collect()
+fn secrets(json: &Json) -> bool {
+    let here = json.as_str().is_some_and(is_secret);
+    here || entries(json).any(|(key, _)| is_secret(key)) || children(json).into_iter().any(secrets)
+}
+
+/// The script is the same in every template, and long: it is looked through once.
+fn is_secret(text: &str) -> bool {
+    const LONG: usize = 1_000;
+    thread_local! { static CLEAN: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) } }
+    if CLEAN.with_borrow(|clean| clean.contains(text)) {
+        return false;
+    }
+    let secret = !prefab::secret_literals::find(text).is_empty();
+    if !secret && text.len() > LONG {
+        CLEAN.with_borrow_mut(|clean| clean.insert(text.to_owned()));
+    }
+    secret
 }

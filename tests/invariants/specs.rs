@@ -2,18 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use prefab::spec::{Spec, Surroundings};
+use prefab::spec::Spec;
 use prefab::stacks;
 use serde_json::{Value as Json, json};
 
-/// No spec of these tests names a file.
-pub struct Nothing;
-
-impl Surroundings for Nothing {
-    fn model_config(&self, path: &str) -> Result<String, String> {
-        Err(format!("{path}: no files here"))
-    }
-}
+pub use crate::cfn_lint::Nothing;
 
 /// The spec, which must be a good one. JSON is YAML.
 #[track_caller]
@@ -28,7 +21,12 @@ pub fn read(spec: &Json) -> Spec {
 /// The templates of a spec, by the stack's kind.
 #[track_caller]
 pub fn templates(spec: &Json) -> BTreeMap<&'static str, Json> {
-    let stacks = stacks::of(&read(spec)).unwrap_or_else(|error| panic!("{spec}\n{error}"));
+    templates_of(&read(spec))
+}
+
+#[track_caller]
+pub fn templates_of(spec: &Spec) -> BTreeMap<&'static str, Json> {
+    let stacks = stacks::of(spec).unwrap_or_else(|error| panic!("{spec:?}\n{error}"));
     stacks.into_iter().map(|stack| (stack.kind.name(), stack.template.json().clone())).collect()
 }
 

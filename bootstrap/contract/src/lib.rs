@@ -8,6 +8,7 @@ pub mod kv;
 pub mod models;
 pub mod node_config;
 pub mod node_seed;
+pub mod roster;
 pub mod sha256;
 pub mod task_file;
 pub mod transfer;
