@@ -1,4 +1,5 @@
-//! `prefab-bootstrap`: the static node program. `check` looks at the machine, `bench --local` supervises two engines.
+//! `prefab-bootstrap`: the static node program. `run` proves a node and signals it; `serve` answers its peers; `check`,
+//! `tasks` and `bench` are its parts, each a command of its own.
 #![forbid(unsafe_code)]
 
 mod bench;

@@ -70,7 +70,7 @@ pub(super) const RULES: &[Rule] = &[
             }
             found
         },
-        plants: &[("bootstrap/rest/Cargo.toml", "[package]\nname = \"prefab-rest\"")],
+        plants: &[("bootstrap/planted/Cargo.toml", "[package]\nname = \"planted\"")],
     },
     Rule {
         name: "safe-libraries-say-so",
@@ -86,7 +86,7 @@ pub(super) const RULES: &[Rule] = &[
                 .map(|path| format!("{path} does not forbid unsafe code"))
                 .collect()
         },
-        plants: &[("bootstrap/rest/src/lib.rs", "//! Signed requests.")],
+        plants: &[("bootstrap/planted/src/lib.rs", "//! Planted.")],
     },
 ];
 

@@ -8,8 +8,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The program under test.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_prefab-bootstrap");
+/// The program under test: the static one where it was built, as `make test` does.
+pub(crate) fn program() -> PathBuf {
+    match std::env::var_os("PREFAB_DIST") {
+        Some(dist) => PathBuf::from(dist).join("prefab-bootstrap"),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_prefab-bootstrap")),
+    }
+}
 
 /// A task file and its state, gone when dropped.
 pub(crate) struct Bed {
@@ -54,7 +59,7 @@ impl Bed {
 
     /// The program, ready to run the suite; an environment variable that must not reach a command is set.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.arg("tasks").arg(&self.file).arg("--state-dir").arg(self.state_dir());
         command.args(["--delay-divisor", "100"]).args(options).env("LEAK", "leaked").stdin(Stdio::null());
         command

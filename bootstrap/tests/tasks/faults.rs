@@ -147,7 +147,7 @@ fn k117_one_condition_does_not_poison_the_next() {
 fn the_reference_setup_is_read_and_each_of_its_holes_is_named() {
     let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tasks/reference-form.json");
     let output =
-        std::process::Command::new(crate::bed::PROGRAM).args(["tasks", fixture, "--dry-run"]).output().unwrap();
+        std::process::Command::new(crate::bed::program()).args(["tasks", fixture, "--dry-run"]).output().unwrap();
     let ran = crate::bed::Ran::of(&output).ends_with(1);
     let lines: Vec<_> = ran.err.lines().collect();
     for part in [

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::bed::{PROGRAM, Ran};
+use crate::bed::{Ran, program};
 
 /// What no task file may say, and why.
 const FORBIDDEN: [(&str, &str); 15] = [
@@ -139,7 +139,7 @@ fn every_shipped_file_passes_a_dry_run_and_the_lint() {
     assert_eq!(names, ["install-mlflow-deps", "nccl-benchmark", "setup-environment", "setup-nccl-tests"]);
     for ((path, file), name) in files.iter().zip(names) {
         let ran =
-            Ran::of(&Command::new(PROGRAM).arg("tasks").arg(path).arg("--dry-run").output().unwrap()).ends_with(0);
+            Ran::of(&Command::new(program()).arg("tasks").arg(path).arg("--dry-run").output().unwrap()).ends_with(0);
         assert!(ran.out.ends_with("Nothing was run. Run it without --dry-run.\n"));
         assert_eq!(lint(file), [""; 0], "{name}");
         assert_eq!(lint_variables(file), [""; 0], "{name}");

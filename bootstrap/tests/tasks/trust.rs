@@ -16,7 +16,7 @@ fn a_folder_that_others_can_write_is_refused() {
     fs::create_dir(&open).unwrap();
     chmod(&open, 0o777);
     for state in [open.join("state"), open.clone()] {
-        let output = std::process::Command::new(crate::bed::PROGRAM)
+        let output = std::process::Command::new(crate::bed::program())
             .arg("tasks")
             .arg(&bed.file)
             .arg("--state-dir")
