@@ -37,8 +37,11 @@ use mask::Mask;
 pub(crate) use options::Options;
 use plan::{Action, plan};
 use run::Run;
-use secrets::{NoStore, Secrets, SecretsFile};
+use secrets::{Account, Secrets, SecretsFile};
 use state::State;
+
+/// What the node script wrote.
+const SEED: &str = "/etc/prefab/node-seed.json";
 
 /// The folder of tasks inside the state folder.
 const TASKS: &str = "tasks";
@@ -164,7 +167,7 @@ fn fetch_secrets(
 ) -> Result<BTreeMap<String, String>> {
     let store: Box<dyn Secrets> = match &options.secrets_from {
         Some(path) => Box::new(SecretsFile::open(path)?),
-        None => Box::new(NoStore),
+        None => Box::new(Account { seed: Path::new(SEED) }),
     };
     let running = suite.tasks.iter().zip(actions).filter(|(_, action)| **action == Action::Run);
     let mut values = BTreeMap::new();

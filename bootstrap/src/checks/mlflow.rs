@@ -7,8 +7,8 @@ use crate::host::{Host, Reach};
 /// `mlflow.tracking`: experiments can be searched.
 pub(super) fn tracking(host: &Host, _plan: &Plan) -> Verdict {
     let expected = "an answer 200 of MLflow's experiment search";
-    Ok(match host.https("mlflow")? {
-        Reach::NotYet(why) => Outcome::skip(why),
+    Ok(match host.https("mlflow", None)? {
+        Reach::NotYet(_) => Outcome::skip("this program has no MLflow client yet"),
         Reach::Failed(why) => {
             let hint = "is the tracking server running (`prefab mlflow start`)? results wait on disk until then";
             Outcome::fail(why, expected, hint)

@@ -151,7 +151,7 @@ pub(super) fn endpoints(host: &Host, plan: &Plan) -> Verdict {
     };
     let mut failed = Vec::new();
     for endpoint in endpoints {
-        match host.https(endpoint)? {
+        match host.https(endpoint, Some(endpoint))? {
             // Any answer over TLS proves the way; who may do what is another check's duty.
             Reach::Answered(_) => {}
             Reach::Failed(why) => failed.push(format!("{endpoint}: {why}")),

@@ -11,8 +11,9 @@ const REFUSED_SECONDS: u64 = 300;
 const WARNED_SECONDS: u64 = 5;
 
 /// `time.skew`: the `Date` of an answer, which every server sends.
-pub(super) fn skew(host: &Host, _plan: &Plan) -> Verdict {
-    let served = match host.https("time")? {
+pub(super) fn skew(host: &Host, plan: &Plan) -> Verdict {
+    let a_service = plan.facts.endpoints.as_deref().and_then(|endpoints| endpoints.first()).map(String::as_str);
+    let served = match host.https("time", a_service)? {
         Reach::NotYet(why) => return Ok(Outcome::skip(why)),
         Reach::Failed(why) => {
             return Ok(Outcome::skip(format!("no server answers: {why}; network.endpoints says why")));

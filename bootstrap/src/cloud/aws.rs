@@ -46,6 +46,14 @@ impl Aws {
         Ok(Self { imds, signed, bucket: seed.bucket.clone(), stack_id: seed.stack_id.clone() })
     }
 
+    /// The value of a secret that this node's role may read.
+    ///
+    /// # Errors
+    /// It may not, or there is none.
+    pub(crate) fn secret(&self, arn: &str) -> Result<String> {
+        Ok(prefab_rest::secrets::by_arn(&self.signed, arn)?.reveal().to_owned())
+    }
+
     fn bucket(&self) -> Bucket<'_> {
         Bucket::new(&self.signed, &self.bucket)
     }

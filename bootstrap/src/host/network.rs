@@ -1,17 +1,26 @@
 //! Reaching others: peers over TCP, services over HTTPS, peers over EFA.
 //!
-//! Signed HTTPS and the engine's handshake are not part of this program yet; until they are, the machine answers
+//! MLflow's client and the engine's handshake are not part of this program yet; until they are, the machine answers
 //! [`Reach::NotYet`] and the checks skip with that reason. A folder answers from `.network/<kind>-<name>`: one line, `ok`
 //! with the rest of the answer, or the failure.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
+
+use prefab_rest::error::Error;
+use prefab_rest::http::{Bounds, Client};
+use prefab_rest::request::{Method, Request};
+use prefab_rest::url::Base;
 
 use super::{Host, Unreadable};
 
 /// How long a peer may take to accept.
 const CONNECT: Duration = Duration::from_secs(3);
+
+/// An answer of a service to nobody in particular is short; more of it is not read.
+const ANSWER_BYTES: u64 = 64 * 1024;
 
 /// Whether somebody answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +67,14 @@ impl Host {
         })
     }
 
-    /// A read-only request without a body; signed where the service wants it.
-    pub(crate) fn https(&self, service: &str) -> Result<Reach<Served>, Unreadable> {
+    /// A read-only request without a body, unsigned: whatever the service says proves the way to it. A folder answers
+    /// for `service`; the machine asks `server`, if there is one to ask.
+    pub(crate) fn https(&self, service: &str, server: Option<&str>) -> Result<Reach<Served>, Unreadable> {
         let Some(line) = self.answer("https", service)? else {
-            return Ok(Reach::NotYet("this program has no HTTPS client yet"));
+            return Ok(match server {
+                Some(server) if self.is_machine() => served_by(server),
+                _ => Reach::NotYet("there is no server to ask"),
+            });
         };
         let mut words = line.split_whitespace();
         let served = (|| {
@@ -77,4 +90,24 @@ impl Host {
         }
         self.value(&format!("/.network/{kind}-{name}"))
     }
+}
+
+/// Asks for `/` over TLS. A refusal is an answer.
+fn served_by(server: &str) -> Reach<Served> {
+    let answer = Base::https(server).map_err(|error| error.to_string()).and_then(|base| {
+        match Client::new(Path::new("/"), Bounds::default()).send(&Request::new(Method::Get, &base, "/"), ANSWER_BYTES)
+        {
+            Ok(answer) => {
+                let date = answer.header("date").and_then(prefab_rest::date::parse_http);
+                Ok(Served { status: answer.status, date_seconds: date.and_then(|date| u64::try_from(date).ok()) })
+            }
+            Err(Error::Refusal(refusal)) => {
+                let date = refusal.server_time.and_then(|date| u64::try_from(date).ok());
+                Ok(Served { status: refusal.status, date_seconds: date })
+            }
+            Err(Error::Redirect { status, .. }) => Ok(Served { status, date_seconds: None }),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    answer.map_or_else(Reach::Failed, Reach::Answered)
 }

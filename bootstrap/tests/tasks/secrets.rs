@@ -82,7 +82,7 @@ fn a_secret_that_cannot_be_had_is_told_before_anything_runs() {
     let bed = bed(&["echo {{TOKEN}}"]);
     for (options, part) in [
         (vec![], "the secret `hf_token` has no ARN; give --secret hf_token=ARN"),
-        (vec!["--secret", "hf_token=arn:aws:ssm:t"], "this build cannot fetch arn:aws:ssm:t from AWS"),
+        (vec!["--secret", "hf_token=arn:aws:ssm:t"], "cannot fetch arn:aws:ssm:t: found no /etc/prefab/node-seed.json"),
     ] {
         let ran = bed.run(&options).ends_with(1);
         assert!(ran.err.contains(part), "{}", ran.err);
