@@ -22,13 +22,16 @@ fn deny() -> toml::Table {
 /// Whether a licence expression holds when only these licences are accepted.
 fn holds(expression: &str, allowed: &[&str]) -> bool {
     let parsed = spdx::Expression::parse_mode(expression, spdx::ParseMode::LAX);
-    parsed.unwrap_or_else(|error| panic!("{expression}: {error}")).evaluate(|term| allowed.contains(&term.to_string().as_str()))
+    parsed
+        .unwrap_or_else(|error| panic!("{expression}: {error}"))
+        .evaluate(|term| allowed.contains(&term.to_string().as_str()))
 }
 
 #[test]
 fn every_dependency_has_a_licence_that_deny_toml_allows() {
     let deny = deny();
-    let allowed: Vec<&str> = deny["licenses"]["allow"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let allowed: Vec<&str> =
+        deny["licenses"]["allow"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     let packages = packages();
     assert!(packages.len() > 50, "only {} packages were read", packages.len());
     for package in packages {
@@ -47,7 +50,8 @@ fn a_licence_that_is_not_allowed_is_found() {
 #[test]
 fn no_denied_package_is_among_the_dependencies() {
     let deny = deny();
-    let denied: Vec<&str> = deny["bans"]["deny"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    let denied: Vec<&str> =
+        deny["bans"]["deny"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     for package in packages() {
         assert!(!denied.contains(&package["name"].as_str().unwrap()), "{} is denied by deny.toml", package["name"]);
     }

@@ -5,6 +5,7 @@ mod golden;
 mod prefab;
 mod python;
 
+mod cloud_init;
 mod licences;
 mod synth;
 mod user_data;
