@@ -19,7 +19,7 @@ fn two_nodes_boot_at_once_and_each_signals_for_itself() {
         for node in &nodes {
             scope.spawn(|| {
                 let boot = node.boot();
-                boot.assert_handed_over(node);
+                boot.assert_handed_over();
                 assert_eq!(boot.programs, ["prefab-bootstrap"]);
             });
         }
@@ -46,7 +46,7 @@ fn two_nodes_boot_at_once_and_each_signals_for_itself() {
 fn a_reboot_does_not_run_the_script_again_and_another_instance_does() {
     let Some(lab) = Lab::start() else { return };
     let mut node = Node::new(&lab, 1, &program());
-    node.boot().assert_handed_over(&node);
+    node.boot().assert_handed_over();
 
     let reboot = node.boot();
     assert!(reboot.status.contains("status: done"), "{}", reboot.status);
@@ -54,5 +54,5 @@ fn a_reboot_does_not_run_the_script_again_and_another_instance_does() {
 
     fs::remove_file(node.disk("started.jsonl")).unwrap();
     node.become_instance("i-0fedcba9876543210");
-    node.boot().assert_handed_over(&node);
+    node.boot().assert_handed_over();
 }

@@ -1,6 +1,7 @@
 //! A network of nodes and what they talk to, all of it in namespaces that end with it.
 
 use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -38,6 +39,8 @@ impl Lab {
             .arg(&place)
             .arg(&name)
             .arg(python::program("python3"))
+            // An interruption from the terminal ends this process and by that, and only by that, the lab.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -50,13 +53,23 @@ impl Lab {
         Some(lab)
     }
 
+    /// What the kernel does when this process ends in any way, by which no destructor runs.
+    pub(super) fn abandon(&mut self) {
+        drop(self.input.take());
+    }
+
+    /// Where its files are mounted, which outside is an empty folder.
+    pub(super) fn mount_point(&self) -> PathBuf {
+        self.place.join("lab")
+    }
+
     pub(super) fn name(&self) -> &str {
         &self.name
     }
 
     /// A file of the lab, which only its own namespace has mounted.
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        let inside = self.place.join("lab").join(name);
+        let inside = self.mount_point().join(name);
         Path::new("/proc").join(self.first.to_string()).join("root").join(inside.strip_prefix("/").expect("absolute"))
     }
 
@@ -68,6 +81,7 @@ impl Lab {
             .arg(standin("cloud_init_node.sh"))
             .arg(&self.place)
             .arg(address)
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -77,7 +91,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        drop(self.input.take());
+        self.abandon();
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(10) {
             if !matches!(self.process.try_wait(), Ok(None)) {

@@ -42,6 +42,10 @@ impl Drop for Turn {
     }
 }
 
+fn sha256_of(bytes: &[u8]) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(bytes).into())
+}
+
 /// A program of more than the MiB of a small disk, so that a cut or slow one is that for long enough.
 pub(super) fn program() -> Vec<u8> {
     let mut program = fs::read(standin("node_program.py")).expect("the stand-in of the program");
@@ -70,18 +74,17 @@ impl<'a> Node<'a> {
     /// The lab's node `number`, from 1, which will run `program`.
     pub(super) fn new(lab: &'a Lab, number: u8, program: &[u8]) -> Self {
         let address = format!("10.77.0.{}", 10 + number);
-        let sha256 = Sha256::from_bytes(sha2::Sha256::digest(program).into());
         let seed = NodeSeed {
             stack_id: stack_id(),
             region: REGION.into(),
             url_suffix: "amazonaws.com".into(),
             bucket: BUCKET.into(),
-            bootstrap_sha256: sha256,
+            bootstrap_sha256: sha256_of(program),
         };
         let logical_id = format!("Prefill{}", number - 1);
         let instance_id = format!("i-{:017x}", 0xabc0_0000_u64 + u64::from(number));
         // Secrets of its own, since what it shows is searched for them.
-        let own = format!("{:x}", sha2::Sha256::digest(format!("{}{address}", lab.name())));
+        let own = sha256_of(format!("{}{address}", lab.name()).as_bytes()).to_string();
         let secrets = [format!("/+{}", &own[..38]), format!("session-{own}=="), format!("metadata-{own}==")];
         let behaviour = json!({
             "access_key": "AKIAIOSFODNN7EXAMPLE",
@@ -110,6 +113,18 @@ impl<'a> Node<'a> {
     /// Services behave as `changes` say from the moment the node script starts. Cloud-init itself meets nothing of it.
     pub(super) fn then(mut self, changes: Value) -> Self {
         self.late = changes;
+        self
+    }
+
+    /// Its user data is not quite what it should be.
+    pub(super) fn told(mut self, change: impl Fn(&str) -> String) -> Self {
+        self.behaviour["user_data"] = change(&prefab::user_data::render(&self.seed)).into();
+        self
+    }
+
+    /// Its image knows other authorities than the lab's.
+    pub(super) fn with_the_images_authorities(self) -> Self {
+        fs::remove_file(self.disk("etc/ssl/certs/ca-certificates.crt")).expect("the lab's authority");
         self
     }
 
@@ -153,7 +168,8 @@ impl<'a> Node<'a> {
         self
     }
 
-    fn behave(&self, late: bool) {
+    /// Tells the services how to behave, now or in the final stage.
+    pub(super) fn behave(&self, late: bool) {
         let mut behaviour = self.behaviour.clone();
         if late {
             behaviour.as_object_mut().expect("an object").extend(self.late.as_object().expect("an object").clone());

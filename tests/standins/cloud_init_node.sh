@@ -21,7 +21,6 @@ power_on() {
     ip -n "$address" route add default via 10.77.0.254
   fi
   mkdir -p "$folder"/{upper,work,root}
-  : >>"$folder/console"
   exec ip netns exec "$address" unshare --mount --uts --ipc --pid --fork --kill-child "$0" inside "$place/root" "$folder"
 }
 
@@ -53,8 +52,10 @@ inside() {
     touch "$root/dev/$device"
     mount --bind "/dev/$device" "$root/dev/$device"
   done
-  touch "$root/dev/console"
-  mount --bind "$folder/console" "$root/dev/console"
+  # A pipe, because cloud-init opens it for writing anew each time, which would empty a file.
+  mkfifo "$root/dev/console"
+  cat "$root/dev/console" >>"$folder/console" &
+  exec 5>"$root/dev/console"
   ln -s /proc/self/fd "$root/dev/fd"
   ln -s fd/0 "$root/dev/stdin"
   ln -s fd/1 "$root/dev/stdout"
@@ -72,12 +73,14 @@ inside() {
   stage "$folder" final modules --mode=final
   # Its exit code says what the status does.
   in_root "$folder" cloud-init status --long >"$folder/status" 2>&1 || :
+  exec 5>&-
+  wait
 }
 
 in_root() {
   local root=$1/root
   shift
-  chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null
+  chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null 5>&-
 }
 
 # A stage of cloud-init that fails is for its status to tell.

@@ -58,7 +58,8 @@ make_root() {
   fi
   chroot "$new/root" cloud-init --version
   rm -rf "$new"/root/var/cache/apt/* "$new"/root/var/lib/apt/lists/* "$new"/root/usr/share/{doc,man,locale}/*
-  # As Amazon's images have it; no network configuration, because there is no DHCP server.
+  # There is no DHCP server: the network is configured from outside, and cloud-init would wait a minute for a lease.
+  rm "$new/root/usr/sbin/dhclient"
   printf '%s\n' 'datasource_list: [Ec2]' 'network: {config: disabled}' 'locale: false' 'ssh_genkeytypes: []' \
     >"$new/root/etc/cloud/cloud.cfg.d/99-ec2.cfg"
   sync

@@ -55,6 +55,11 @@ class Site:
             self.counts[key] = self.counts.get(key, 0) + 1
             return self.counts[key]
 
+    def seconds_since_first(self, what):
+        with LOCK:
+            now = time.monotonic()
+            return now - self.counts.setdefault((self.folder, "first", what), now)
+
     def public_secrets(self):
         """Secrets that some process shows in its command line or environment right now."""
         secrets = [self.behaviour[name] for name in ("secret_key", "session_token", "imds_token")]
@@ -72,10 +77,10 @@ class Site:
         return shown
 
     def metadata(self):
-        """What IMDS tells beside the role's credentials, by path."""
+        """What IMDS tells, by path, but for the role's credentials."""
         address = self.behaviour.get("address", "127.0.0.1")
         name = f"ip-{address.replace('.', '-')}.ec2.internal"
-        tree = {
+        metadata = {
             "ami-id": "ami-0123456789abcdef0",
             "hostname": name,
             "iam/info": json.dumps({"Code": "Success", "InstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/a"}),
@@ -89,10 +94,15 @@ class Site:
             "placement/region": self.behaviour["region"],
         }
         # Tags reach a new instance late.
-        if time.time() >= self.behaviour.get("tags_from", 0):
-            tree["tags/instance/prefab:node"] = self.behaviour["logical_id"]
-            tree.update({f"tags/instance/{key}": value for key, value in self.behaviour.get("tags", {}).items()})
-        return tree
+        if self.seconds_since_first("tags") >= self.behaviour.get("tags_late", 0):
+            tags = {"prefab:node": self.behaviour["logical_id"], **self.behaviour.get("tags", {})}
+            metadata.update({f"tags/instance/{tag}": value for tag, value in tags.items()})
+        document = {"accountId": "111122223333", "instanceId": metadata["instance-id"], "region": self.behaviour["region"]}
+        return {
+            **{f"meta-data/{path}": value for path, value in metadata.items()},
+            "dynamic/instance-identity/document": json.dumps(document),
+            "user-data": self.behaviour.get("user_data", ""),
+        }
 
 
 def listing(tree, folder):
@@ -238,18 +248,10 @@ class Node(BaseHTTPRequestHandler):
                 "Token": behaviour["session_token"],
             }
             self.answer(200, json.dumps(document, indent=2))
-        elif path == "user-data" and "user_data" in behaviour:
-            self.answer(200, behaviour["user_data"])
-        elif path == "dynamic/instance-identity/document":
-            document = {"region": behaviour["region"], "instanceId": behaviour["instance_id"], "accountId": "111122223333"}
-            self.answer(200, json.dumps(document))
-        elif path.startswith("meta-data"):
-            tree = self.site.metadata()
-            found = tree.get(name, "") if name != path else ""
-            found = found or listing(tree, path.removeprefix("meta-data").lstrip("/"))
-            self.answer(200 if found else 404, found)
         else:
-            self.answer(404)
+            tree = self.site.metadata()
+            found = tree.get(path) or listing(tree, path)
+            self.answer(200 if found else 404, found)
 
     def cloudformation(self, body):
         form = dict(urllib.parse.parse_qsl(body.decode()))
@@ -312,9 +314,9 @@ class Node(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(program[: len(program) * int(number) // 100])
             self.wfile.flush()
-            for byte in program if how == "slow" else b"":
-                self.wfile.write(bytes([byte]))
-                time.sleep(0.001)
+            for at in range(0, len(program), 16) if how == "slow" else ():
+                self.wfile.write(program[at : at + 16])
+                time.sleep(0.016)
             if how == "stall":
                 time.sleep(self.site.behaviour.get("stall_seconds", 20))
             self.close_connection = True
