@@ -236,7 +236,8 @@ impl Refusal {
     pub fn found(&self) -> String {
         match self {
             Refusal::BeyondGpus { tensor_parallel, gpus, instance_type } => {
-                format!("tensor parallelism {tensor_parallel} on {instance_type}, which has {gpus} GPUs")
+                let plural = if *gpus == 1 { "GPU" } else { "GPUs" };
+                format!("tensor parallelism {tensor_parallel} on {instance_type}, which has {gpus} {plural}")
             }
             Refusal::Shape(error) => error.found(),
         }
@@ -245,6 +246,7 @@ impl Refusal {
     /// What is allowed instead.
     pub fn allowed(&self) -> String {
         match self {
+            Refusal::BeyondGpus { gpus: 1, .. } => "1: a tensor-parallel group stays in one node".to_owned(),
             Refusal::BeyondGpus { gpus, .. } => format!("1 to {gpus}: a tensor-parallel group stays in one node"),
             Refusal::Shape(error) => error.allowed(),
         }
@@ -253,6 +255,7 @@ impl Refusal {
     /// What to do next.
     pub fn action(&self) -> String {
         match self {
+            Refusal::BeyondGpus { gpus: 1, .. } => "use 1, or a type with more GPUs".to_owned(),
             Refusal::BeyondGpus { gpus, .. } => format!("use {gpus} or less, or a type with more GPUs"),
             Refusal::Shape(error) => error.action(),
         }

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod interfaces;
 pub mod mlflow;
 pub mod node_config;
+mod node_role;
 pub mod operator_policy;
 
 /// What a stack is for; the end of its name and the start of its file's.

@@ -80,6 +80,10 @@ impl Summary {
     pub fn of(spec: &Spec, stacks: &[Stack], findings: &Findings) -> Self {
         let roles = Role::ALL.map(|role| (role.key(), nodes(spec, role)));
         let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning);
+        let mut warnings: Vec<String> =
+            warnings.map(|finding| format!("{}: {}: {}", finding.code, finding.path, finding.found)).collect();
+        // Findings come in the order of the file; the same spec in another order is the same spec.
+        warnings.sort_unstable();
         Self {
             name: spec.name.clone(),
             region: spec.region.as_str().to_owned(),
@@ -90,9 +94,7 @@ impl Summary {
             open_ports: stacks.iter().flat_map(|stack| ports(stack.template.json())).collect(),
             user_data: Size { found: user_data::worst_case_bytes(), limit: user_data::LIMIT_BYTES },
             chosen_at_apply: chosen(spec, stacks),
-            warnings: warnings
-                .map(|finding| format!("{}: {}: {}", finding.code, finding.path, finding.found))
-                .collect(),
+            warnings,
         }
     }
 

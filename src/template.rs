@@ -201,7 +201,7 @@ pub enum DeletionPolicy {
     RetainExceptOnCreate,
 }
 
-/// `CreationPolicy` with one signal.
+/// `CreationPolicy` with one signal, which is CloudFormation's default count; each node carries one of these.
 #[derive(Clone, Copy)]
 pub struct CreationPolicy {
     /// How long CloudFormation waits.
@@ -211,7 +211,7 @@ pub struct CreationPolicy {
 impl Serialize for CreationPolicy {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let timeout = format!("PT{}M", self.timeout_minutes);
-        json!({ "ResourceSignal": { "Count": 1, "Timeout": timeout } }).serialize(serializer)
+        json!({ "ResourceSignal": { "Timeout": timeout } }).serialize(serializer)
     }
 }
 

@@ -25,6 +25,11 @@ impl Prefab {
         Self { folder, command }
     }
 
+    /// The folder of the run, for what is no plain file.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Puts a file into the folder of the run.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
         let path = self.folder.path().join(name);
@@ -39,10 +44,32 @@ impl Prefab {
     }
 
     pub fn run(mut self) -> Ran {
-        let output = self.command.output().unwrap();
+        let Said { code, out, err } = Said::of(&mut self.command);
+        Ran { code, out, err, folder: self.folder }
+    }
+
+    /// The run as `"$@"` of a bash script, which decides where its output goes.
+    pub fn run_in_shell(self, script: &str) -> Ran {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", script, "bash"]).arg(self.command.get_program()).args(self.command.get_args());
+        shell.current_dir(self.folder.path()).env("NO_COLOR", "1");
+        Self { command: shell, ..self }.run()
+    }
+}
+
+/// What a run said.
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Said {
+    fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("prefab writes UTF-8");
         let code = output.status.code().expect("prefab was not ended by a signal");
-        Ran { code, out: text(output.stdout), err: text(output.stderr), folder: self.folder }
+        Self { code, out: text(output.stdout), err: text(output.stderr) }
     }
 }
 
@@ -52,6 +79,12 @@ impl Ran {
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "\n--- out\n{}\n--- err\n{}", self.out, self.err);
         self
+    }
+
+    /// Another run in the same folder.
+    pub fn again(&self, args: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
+        Said::of(command.args(args).current_dir(self.folder.path()).env("NO_COLOR", "1"))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

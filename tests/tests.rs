@@ -1,11 +1,16 @@
 //! Everything that is tested from outside: the commands, their files, and what other programs say of them.
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
+mod architecture;
+mod cfn_lint;
 mod golden;
+mod invariants;
 mod prefab;
 mod python;
 
 mod cloud_init;
 mod licences;
+mod specs;
 mod synth;
 mod user_data;
+mod yaml;

@@ -1,10 +1,17 @@
-//! `prefab-bootstrap`: the static node program. So far it measures: `bench --local` supervises two engines.
+//! `prefab-bootstrap`: the static node program. `run` proves a node and signals it; `serve` answers its peers; `check`,
+//! `tasks` and `bench` are its parts, each a command of its own.
 #![forbid(unsafe_code)]
 
 mod bench;
+mod boot;
+mod checks;
+mod cloud;
 mod engine;
 mod exit;
+mod host;
 mod interrupt;
+mod roster;
+mod tasks;
 
 use std::process::ExitCode;
 
@@ -22,11 +29,27 @@ struct Arguments {
 enum Command {
     /// Measure the KV-cache transfer, verified block by block
     Bench(bench::Options),
+    /// Look at this machine: is it what the plan says, and will it serve?
+    Check(checks::Options),
+    /// Prove this node and tell CloudFormation, once: what cloud-init starts
+    Run(boot::command::Options),
+    /// Answer the peers of this node: what its systemd unit runs
+    Serve(boot::command::Options),
+    /// Run a task file, step by step, from where it stopped
+    Tasks(tasks::Options),
+    /// Keep one command of a task: started by `tasks`, ends with it
+    #[command(hide = true)]
+    TaskStep(tasks::KeeperOptions),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
+        Command::Check(options) => checks::run(&options),
+        Command::Run(options) => boot::command::run(&options),
+        Command::Serve(options) => boot::command::serve(&options),
+        Command::Tasks(options) => tasks::run(&options),
+        Command::TaskStep(options) => tasks::keep(&options),
     };
     exit::report(result)
 }

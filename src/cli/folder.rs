@@ -40,6 +40,8 @@ impl Folder {
         let mut prepared = Vec::new();
         for (name, text) in files {
             let path = self.path.join(name);
+            // Found out now, not when half of the files are replaced.
+            anyhow::ensure!(!path.is_dir(), "{} is a folder; move it away, or choose another -o DIR", path.display());
             let changed = fs::read(&path).ok().as_deref() != Some(text.as_bytes());
             let staged = if changed {
                 Some(stage(&self.path, text).with_context(|| format!("writing {}", path.display()))?)
@@ -80,7 +82,9 @@ impl Folder {
             let left = ["yaml", "json"].map(|ending| self.path.join(format!("{stack}.template.{ending}")));
             if !files.iter().any(|(name, _)| given(name)) {
                 differences.extend(
-                    left.iter().filter(|path| path.exists()).map(|path| format!("{} is left over", path.display())),
+                    left.iter()
+                        .filter(|path| path.exists())
+                        .map(|path| format!("{} is left over: remove it", path.display())),
                 );
             }
         }

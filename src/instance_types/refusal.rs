@@ -91,7 +91,10 @@ impl Refusal {
         const LIST: &str = "`prefab instance-types` lists the accepted types";
         match &self.reason {
             Reason::Unknown { nearest: Some(nearest) } => format!("did you mean `{nearest}`?"),
-            Reason::Unknown { nearest: None } | Reason::NotNvidia { .. } => LIST.to_owned(),
+            Reason::Unknown { nearest: None } => {
+                format!("{LIST}; others come with `apply`, which can ask EC2 for their facts")
+            }
+            Reason::NotNvidia { .. } => LIST.to_owned(),
             Reason::Arm64 => format!("choose another type: the node programs are built for x86_64; {LIST}"),
             Reason::NoEfa { sizes_with_efa, .. } => {
                 match sizes_with_efa.iter().find(|name| super::find(name).is_ok()) {

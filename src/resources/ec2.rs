@@ -359,8 +359,9 @@ pub struct TagSpecification {
 pub struct Instance {
     /// Create-only: another version replaces the node.
     pub launch_template: LaunchTemplateSpecification,
-    /// Volumes get the instance's tags, so that user tags can change in place on both.
-    pub propagate_tags_to_volume_on_creation: bool,
+    /// Volumes get the instance's tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagate_tags_to_volume_on_creation: Option<bool>,
     /// Tags change in place; so a changed task, profile or benchmark replaces no node.
     pub tags: Vec<Tag>,
 }

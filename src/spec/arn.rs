@@ -35,6 +35,11 @@ impl Arn {
         self.part(3)
     }
 
+    /// Twelve digits; empty for what AWS itself owns.
+    pub fn account(&self) -> &str {
+        self.part(4)
+    }
+
     /// Everything after the account.
     pub fn resource(&self) -> &str {
         self.part(5)

@@ -1,8 +1,10 @@
 //! Rules that need more than one section: EFA, capacity and network against the types, the model against the GPUs.
 
+use prefab_contract::kv::ShapeError;
+
+use super::checked::Place;
 use super::cluster::{Capacity, Cluster, Placement, Role};
 use super::network::{Access, Network};
-use super::shape::Place;
 use super::workload::{Benchmark, Workload};
 use crate::finding::Findings;
 use crate::fit;
@@ -32,9 +34,7 @@ pub(super) fn check(
         direct_paths(role, cluster, benchmark, &place, findings);
     }
     if let Some(workload) = workload {
-        for role in Role::ALL {
-            workload_fits(role, workload, cluster, &root.field("workload"), findings);
-        }
+        workload_fits(workload, cluster, &root.field("workload"), findings);
     }
 }
 
@@ -64,7 +64,7 @@ fn peers(cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
                 "expect the lower rate, or choose types of equal rate",
             ));
         }
-        if cluster.placement == Placement::Own {
+        if alone.is_none() && cluster.placement == Placement::Own {
             let found = format!("{} and {} in one cluster placement group", prefill.name, decode.name);
             let allowed = "one type in a cluster placement group, which EC2 can place in one go";
             let action = "expect capacity errors at launch; `placement_group: {enabled: false}` avoids them";
@@ -185,26 +185,32 @@ fn direct_paths(
     }
 }
 
-fn workload_fits(role: Role, workload: &Workload, cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
-    let of = cluster.pool(role).instance_type;
-    let tp = workload.tp(role);
+fn workload_fits(workload: &Workload, cluster: &Cluster, place: &Place<'_>, findings: &mut Findings) {
     let Some(longest) = workload.prompt_tokens.iter().copied().max() else { return };
-    match fit::check(&workload.model, of, tp, longest) {
-        // A degree that the heads do not allow is a finding of its section.
-        Err(fit::Refusal::Shape(_)) => {}
-        Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {
-            let at = place.field("tensor_parallel").field(role.key());
-            findings.push(at.error(refusal.code(), refusal.found(), refusal.allowed(), refusal.action()));
+    let fit = |role: Role| fit::check(&workload.model, cluster.pool(role).instance_type, workload.tp(role), longest);
+    for role in Role::ALL {
+        match fit(role) {
+            Err(fit::Refusal::Shape(error @ ShapeError::TooLarge)) => {
+                let at = place.field("prompt_tokens");
+                findings.push(at.error(error.code(), error.found(), error.allowed(), error.action()));
+                return;
+            }
+            // A degree that the heads do not allow is a finding of its section.
+            Err(fit::Refusal::Shape(_)) => {}
+            Err(refusal @ fit::Refusal::BeyondGpus { .. }) => {
+                let at = place.field("tensor_parallel").field(role.key());
+                findings.push(at.error(refusal.code(), refusal.found(), refusal.allowed(), refusal.action()));
+            }
+            // Equal roles misfit equally: that is said once.
+            Ok(_) if role == Role::Decode && fit(Role::Prefill) == fit(Role::Decode) => {}
+            Ok(of_role) if !of_role.fits => {
+                let both = fit(Role::Prefill) == fit(Role::Decode);
+                let roles = if both { "prefill and decode" } else { role.key() };
+                let found = format!("{} ({roles})", of_role.found());
+                let at = place.field("prompt_tokens");
+                findings.push(at.warning("workload-does-not-fit", found, of_role.allowed(), of_role.action()));
+            }
+            Ok(_) => {}
         }
-        Ok(fit) if !fit.fits => {
-            let found = format!("{} ({})", fit.found(), role.key());
-            findings.push(place.field("prompt_tokens").warning(
-                "workload-does-not-fit",
-                found,
-                fit.allowed(),
-                fit.action(),
-            ));
-        }
-        Ok(_) => {}
     }
 }

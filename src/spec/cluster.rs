@@ -1,6 +1,7 @@
 //! The `cluster` section: how many nodes of which type, on which capacity, from which image.
 
-use super::shape::{Field, Kind, Place, Presence, Shape, Text};
+use super::checked::Place;
+use super::shape::{Field, Kind, Presence, Shape, Text};
 use crate::finding::Findings;
 use crate::instance_types::{self, InstanceType};
 
@@ -156,7 +157,7 @@ const POOL: &[Field] = &[
     Field {
         name: "instance_type",
         presence: Presence::Required,
-        shape: Shape::Text(Text { pattern: "^\\S{1,64}$", allowed: "an instance type, such as `g6e.12xlarge`" }),
+        shape: Shape::Text(Text { pattern: "^[!-~]{1,64}$", allowed: "an instance type, such as `g6e.12xlarge`" }),
         doc: "an EFA type with NVIDIA GPUs; `prefab instance-types` lists them",
     },
 ];
@@ -406,6 +407,15 @@ fn volume_of(place: &Place<'_>, recommended_gib: Option<u32>, findings: &mut Fin
             allowed,
             format!("set iops to {} or more", throughput_mib_per_s * 4),
         ));
+    }
+    // gp3: at most 500 operations a second for each GiB (EBS user guide).
+    if let Some(given) = size.whole32()
+        && u64::from(given) * 500 < u64::from(iops)
+    {
+        let found = format!("{iops} operations/s on {given} GiB");
+        let allowed = "at most 500 operations a second for each GiB";
+        let action = format!("set iops to {} or less, or size_gib to {} or more", given * 500, iops.div_ceil(500));
+        findings.push(place.field("iops").error("iops-beyond-size", found, allowed, action));
     }
     // A volume whose recommendation is unknown belongs to a refused type; its own finding says so.
     let size_gib = if size.is_absent() { recommended_gib.unwrap_or_default() } else { size.whole32()? };

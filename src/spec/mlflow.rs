@@ -1,8 +1,11 @@
 //! The `mlflow` section: who records the results.
 
+use super::account::ARN;
 use super::arn::Arn;
+use super::checked::Place;
 use super::region::Region;
-use super::shape::{Field, Kind, Place, Presence, Shape, Text};
+use super::scalar::shown;
+use super::shape::{Field, Kind, Presence, Shape, Text};
 use crate::finding::Findings;
 
 /// Who records the results.
@@ -68,7 +71,7 @@ pub enum Trust {
 }
 
 const SERVER_NAME: Text = Text {
-    pattern: "^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,255}$",
+    pattern: "^[a-zA-Z0-9]([a-zA-Z0-9-]{0,254}[a-zA-Z0-9])?$",
     allowed: "1 to 256 letters, digits and hyphens, no hyphen at either end",
 };
 
@@ -116,10 +119,7 @@ pub(super) const KINDS: &[Kind] = &[
         fields: &[Field {
             name: "arn",
             presence: Presence::Required,
-            shape: Shape::Text(Text {
-                pattern: "^arn:[a-z-]+:sagemaker:[a-z0-9-]+:[0-9]{12}:mlflow-(tracking-server|app)/[A-Za-z0-9-]+$",
-                allowed: "`arn:aws:sagemaker:REGION:ACCOUNT:mlflow-tracking-server/NAME` or `…:mlflow-app/ID`",
-            }),
+            shape: Shape::Text(ARN),
             doc: "the ARN of a tracking server or an app",
         }],
     },
@@ -189,8 +189,8 @@ fn region_has(kind: &str, place: &Place<'_>, region: &Region, findings: &mut Fin
 fn existing(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Option<Mlflow> {
     let arn = Arn::parse(place.text()?)?;
     if arn.partition() != region.partition() {
-        let allowed = format!("an ARN of the cluster's partition, {}", region.partition());
-        let found = format!("partition `{}`", arn.partition());
+        let allowed = format!("an ARN of the cluster's partition, `{}`", region.partition());
+        let found = format!("an ARN of partition `{}`", arn.partition());
         findings.push(place.error(
             "mlflow-outside-partition",
             found,
@@ -198,9 +198,35 @@ fn existing(place: &Place<'_>, region: &Region, findings: &mut Findings) -> Opti
             "name a server that the nodes' role can call",
         ));
     }
-    let kind = match arn.resource().split_once('/') {
-        Some(("mlflow-app", _)) => ExistingKind::App,
-        _ => ExistingKind::TrackingServer,
+    let (kind, name) = arn.resource().split_once('/').unwrap_or((arn.resource(), ""));
+    let exists = match kind {
+        "mlflow-tracking-server" => Some(ExistingKind::TrackingServer),
+        "mlflow-app" => Some(ExistingKind::App),
+        _ => None,
     };
-    Some(Mlflow::Existing { kind, arn })
+    let wrong: Vec<String> = [
+        (arn.service() != "sagemaker", "service", arn.service()),
+        (arn.region().is_empty(), "region", arn.region()),
+        (!is_account(arn.account()), "account", arn.account()),
+        (exists.is_none(), "kind", kind),
+        (!is_name(name), "name", name),
+    ]
+    .into_iter()
+    .filter(|(wrong, ..)| *wrong)
+    .map(|(_, part, found)| if found.is_empty() { format!("no {part}") } else { format!("{part} `{}`", shown(found)) })
+    .collect();
+    if !wrong.is_empty() {
+        let allowed = "`arn:aws:sagemaker:REGION:ACCOUNT:mlflow-tracking-server/NAME` or `…:mlflow-app/ID`";
+        let action = "copy the ARN from the SageMaker console or from `aws sagemaker list-mlflow-tracking-servers`";
+        findings.push(place.error("not-an-mlflow-arn", wrong.join(", "), allowed, action));
+    }
+    Some(Mlflow::Existing { kind: exists?, arn })
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use super::shape::{Field, Place, Presence, Shape, Text};
+use super::checked::Place;
+use super::shape::{Field, Presence, Shape, Text};
 use crate::finding::Findings;
 
 /// Where the nodes' interfaces live.
@@ -135,7 +136,7 @@ impl Network {
             ));
         }
         let access = if public.switch()? { Access::Public } else { Access::Private };
-        if access == Access::Private && subnet_choice == Choice::Default {
+        if access == Access::Private && subnet_choice == Choice::Default && vpc_choice == Choice::Default {
             findings.push(place.warning(
                 "default-subnet-without-public-address",
                 "`public: false` in a default subnet".to_owned(),
@@ -223,12 +224,13 @@ fn range_of(text: &str, place: &Place<'_>, findings: &mut Findings) -> Option<St
         findings.push(place.error(
             "malformed-cidr",
             format!("`{text}`"),
-            "a length from 1 to 32",
+            "a length from 8 to 32",
             "correct the length",
         ));
         return None;
     }
-    if length == 0 {
+    // Nobody owns more than a /8: a shorter prefix is a large part of the internet.
+    if length < 8 {
         findings.push(place.error(
             "exposed-to-the-world",
             format!("`{text}`"),

@@ -6,7 +6,7 @@ use super::shape::{Field, Presence, Shape, Text};
 
 /// The JSON Schema of a spec.
 pub fn schema() -> Json {
-    let mut schema = object(super::FIELDS);
+    let mut schema = object(super::form::FIELDS);
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
     schema["title"] = "prefab spec, version 1".into();
     schema

@@ -1,11 +1,14 @@
 //! The `workload` and `benchmark` sections: the model that will be served, and what is measured.
 
+use prefab_contract::kv::{Layout, ShapeError, TensorParallel};
 use prefab_contract::models::{self, Model};
 
 use super::Surroundings;
+use super::checked::Place;
 use super::cluster::Role;
-use super::shape::{Field, Place, Presence, Shape, Text};
+use super::shape::{Field, Presence, Shape, Text};
 use crate::finding::Findings;
+use crate::units::grouped;
 
 /// The model that will be served.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,16 +116,55 @@ impl Workload {
         }
         let prompts = place.field("prompt_tokens");
         let prompt_tokens = prompts.items().iter().map(Place::whole).collect::<Option<Vec<_>>>()?;
-        Some(Self {
+        let workload = Self {
             model: model?,
             prefill_tp: ranks.field("prefill").whole32()?,
             decode_tp: ranks.field("decode").whole32()?,
             prompt_tokens,
-        })
+        };
+        workload.slices_meet(&ranks, findings);
+        workload.positions_reach(&prompts, findings);
+        Some(workload)
+    }
+
+    /// The heads of prefill ranks must fall on whole decode ranks, or no engine can hand the cache over.
+    fn slices_meet(&self, place: &Place<'_>, findings: &mut Findings) {
+        const BLOCK_TOKENS: u64 = 16;
+        let degrees = TensorParallel { prefill: self.prefill_tp, decode: self.decode_tp };
+        let transfer = self.model.rank_transfer(Layout::KvSplit, degrees, BLOCK_TOKENS, BLOCK_TOKENS);
+        // What else can be wrong has its finding where it is asked for.
+        if let Err(error @ ShapeError::SlicesDoNotMeet { .. }) = transfer {
+            findings.push(place.error(error.code(), error.found(), error.allowed(), error.action()));
+        }
+    }
+
+    /// A prompt beyond the published positions is accepted: it is the engine's setting, not the cluster's.
+    fn positions_reach(&self, place: &Place<'_>, findings: &mut Findings) {
+        let model = &self.model;
+        let Some(longest) = self.prompt_tokens.iter().copied().max().filter(|longest| *longest > model.max_tokens)
+        else {
+            return;
+        };
+        let found = format!("{} tokens", grouped(longest));
+        let published = format!("up to {} tokens, for which {} is configured", grouped(model.max_tokens), model.name);
+        let (allowed, action) = match model.max_tokens_scaled {
+            Some(most) if longest <= most => (
+                format!("{published}, or {} with rope scaling", grouped(most)),
+                "serve it with the rope scaling of its model card, or shorten the prompts".to_owned(),
+            ),
+            Some(most) => (
+                format!("{published}, or {} with rope scaling", grouped(most)),
+                "shorten the prompts: no setting of the model reaches that far".to_owned(),
+            ),
+            None => {
+                (published, "shorten the prompts, unless the model is served with a scaling of your own".to_owned())
+            }
+        };
+        findings.push(place.warning("prompt-beyond-positions", found, allowed, action));
     }
 }
 
-/// A text with a slash or the ending `.json` is a path, everything else a published name.
+/// A text that ends in `.json` is a path, everything else a published name.
 fn model_of(place: &Place<'_>, surroundings: &dyn Surroundings, findings: &mut Findings) -> Option<Model> {
     let name = place.text()?;
     if name.ends_with(".json") {
@@ -149,7 +191,7 @@ fn config_of(path: &str, place: &Place<'_>, surroundings: &dyn Surroundings, fin
     if let Err(error) = &model {
         findings.push(place.error(
             error.code(),
-            format!("`{path}` with {}", error.found()),
+            format!("`{path}`: {}", error.found()),
             error.allowed(),
             error.action(),
         ));

@@ -156,6 +156,17 @@ fn arn(spec: &Spec, service: &str, account: &str, resource: &str) -> Value<Polic
     PolicyResource::known(format!("arn:{}:{service}:{region}:{account}:{resource}", spec.region.partition())).into()
 }
 
+/// The longest path or parameter name that is written out.
+const LONGEST_WRITTEN: usize = 128;
+
+/// A name, or the start of one that would not leave room for the rest of the policy. Both kinds are ASCII.
+fn bounded(name: &str) -> String {
+    match name.get(..LONGEST_WRITTEN).filter(|start| start.len() < name.len()) {
+        Some(start) => format!("{start}*"),
+        None => name.to_owned(),
+    }
+}
+
 fn everything() -> Vec<Value<PolicyResource>> {
     vec![PolicyResource::known("*").into()]
 }
@@ -201,14 +212,14 @@ fn network_and_nodes(spec: &Spec) -> Vec<Statement> {
     ];
     if let Image::Parameter(name) = &spec.cluster.image {
         let account = if name.starts_with("/aws/") { "" } else { "*" };
-        let parameter = arn(spec, "ssm", account, &format!("parameter{name}"));
+        let parameter = arn(spec, "ssm", account, &format!("parameter{}", bounded(name)));
         statements.push(Statement::allow("FindImage", &["ssm:GetParameter"], vec![parameter]));
     }
     statements
 }
 
 fn identities(spec: &Spec) -> Vec<Statement> {
-    let path = spec.iam.path.as_deref().unwrap_or("/");
+    let path = bounded(spec.iam.path.as_deref().unwrap_or("/"));
     let named = |kind: &str, stack: &str| arn(spec, "iam", "*", &format!("{kind}{path}{}-{stack}-*", spec.name));
     let mut roles = vec![named("role", "cluster")];
     let node = Statement::allow("PassNodeRole", &["iam:PassRole"], vec![named("role", "cluster")]).when(

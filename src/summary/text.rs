@@ -14,11 +14,9 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} in {} ({})", self.name, self.region, self.availability_zone)?;
         for stack in &self.stacks {
-            writeln!(
-                f,
-                "\n  {}: {} resources, {} bytes inline",
-                stack.name, stack.resource_count, stack.template_bytes
-            )?;
+            let size = stack.template_bytes;
+            let beyond = if size.found > size.limit { "; goes through S3" } else { "" };
+            writeln!(f, "\n  {}: {} resources, {size} bytes inline{beyond}", stack.name, stack.resource_count)?;
             for (kind, count) in &stack.resources {
                 writeln!(f, "    {count:>3} {kind}")?;
             }

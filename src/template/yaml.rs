@@ -62,6 +62,11 @@ fn node(out: &mut String, value: &Json, depth: usize, first: First<'_>) {
             out.push(' ');
             scalar(out, text, depth + 1);
         }
+        Json::Number(number) => {
+            out.push(' ');
+            out.push_str(&number_text(&number.to_string()));
+            out.push('\n');
+        }
         other => {
             out.push(' ');
             out.push_str(&other.to_string());
@@ -70,13 +75,21 @@ fn node(out: &mut String, value: &Json, depth: usize, first: First<'_>) {
     }
 }
 
+/// `1e20` is text in YAML 1.1, which wants a point and a signed exponent: `1.0e+20`.
+fn number_text(json: &str) -> String {
+    let Some((mantissa, exponent)) = json.split_once('e') else { return json.to_owned() };
+    let point = if mantissa.contains('.') { "" } else { ".0" };
+    let sign = if exponent.starts_with(['+', '-']) { "" } else { "+" };
+    format!("{mantissa}{point}e{sign}{exponent}")
+}
+
 fn entries(out: &mut String, map: &Map<String, Json>, depth: usize, first: First<'_>) {
     for (index, (key, value)) in ordered(map, first(depth)).enumerate() {
         // The first key may stand behind a `- `, which has written the indentation already.
         if index > 0 || !out.ends_with("- ") {
             indent(out, depth);
         }
-        key_text(out, key);
+        key_text(out, key, depth);
         out.push(':');
         node(out, value, depth, first);
     }
@@ -129,7 +142,9 @@ fn tagged(out: &mut String, value: &Json, depth: usize, first: First<'_>) {
     out.push(' ');
     out.push_str(tag);
     let attribute = match (tag, argument.as_array().map(Vec::as_slice)) {
-        ("!GetAtt", Some([Json::String(id), Json::String(name)])) if is_plain(id) && is_plain(name) => {
+        ("!GetAtt", Some([Json::String(id), Json::String(name)]))
+            if is_plain(id) && is_plain(name) && !id.contains('.') =>
+        {
             Some(format!("{id}.{name}"))
         }
         _ => None,
@@ -143,8 +158,20 @@ fn tagged(out: &mut String, value: &Json, depth: usize, first: First<'_>) {
     }
 }
 
-fn key_text(out: &mut String, key: &str) {
-    if is_plain(key) { out.push_str(key) } else { quoted(out, key) }
+/// A key before its colon. YAML readers look for the colon within 1,024 characters unless `? ` announces the key.
+fn key_text(out: &mut String, key: &str, depth: usize) {
+    const MOST_WRITTEN: usize = 1_000;
+    let start = out.len();
+    if is_plain(key) {
+        out.push_str(key);
+    } else {
+        quoted(out, key);
+    }
+    if out.len() - start > MOST_WRITTEN {
+        out.insert_str(start, "? ");
+        out.push('\n');
+        indent(out, depth);
+    }
 }
 
 fn scalar(out: &mut String, text: &str, depth: usize) {

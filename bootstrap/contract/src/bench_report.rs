@@ -246,3 +246,6 @@ pub fn samples_for_quantile(q: f64) -> f64 {
     // Rounded, because 1 - 0.9 is not exactly a tenth.
     (10.0 / (1.0 - q)).round()
 }
+
+#[cfg(test)]
+mod tests;

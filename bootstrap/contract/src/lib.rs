@@ -3,10 +3,13 @@
 
 pub mod bench_report;
 pub mod boot_failure;
+pub mod check_report;
 pub mod engine;
 pub mod kv;
 pub mod models;
 pub mod node_config;
 pub mod node_seed;
+pub mod roster;
 pub mod sha256;
+pub mod task_file;
 pub mod transfer;

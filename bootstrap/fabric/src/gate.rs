@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::PairKey;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -24,6 +24,7 @@ const MAX_PENDING: usize = 32;
 pub(crate) struct Gate {
     address: SocketAddr,
     admitted: Receiver<(Purpose, TcpStream)>,
+    early: Vec<(Purpose, TcpStream)>,
     shared: Arc<Shared>,
 }
 
@@ -57,7 +58,7 @@ impl Gate {
         });
         let at_the_gate = Arc::clone(&shared);
         std::thread::spawn(move || accept_all(&listener, &at_the_gate, &sender));
-        Ok(Self { address, admitted, shared })
+        Ok(Self { address, admitted, early: Vec::new(), shared })
     }
 
     /// Where the gate stands.
@@ -67,14 +68,17 @@ impl Gate {
 
     /// The next connection of the given purpose. It waits as long as it takes: the stage's deadline ends it.
     ///
+    /// Each connection is challenged by a thread of its own, so the next one may come through first; it is kept.
+    ///
     /// # Errors
-    /// The gate's thread died, or the peer opened connections in another order.
-    pub(crate) fn admit(&self, purpose: Purpose) -> Result<TcpStream> {
-        let (found, stream) = self.admitted.recv().context("the listening thread ended")?;
-        if found != purpose {
-            bail!("found a {found:?} connection, expected {purpose:?}");
+    /// The gate's thread died.
+    pub(crate) fn admit(&mut self, purpose: Purpose) -> Result<TcpStream> {
+        loop {
+            if let Some(place) = self.early.iter().position(|(found, _)| *found == purpose) {
+                return Ok(self.early.swap_remove(place).1);
+            }
+            self.early.push(self.admitted.recv().context("the listening thread ended")?);
         }
-        Ok(stream)
     }
 }
 
@@ -141,7 +145,7 @@ mod tests {
     #[test]
     fn garbage_changes_nothing_and_the_right_peer_still_comes_in() {
         let key = PairKey::from_bytes([3; 32]);
-        let gate = Gate::open("127.0.0.1:0".parse().unwrap(), key.clone()).unwrap();
+        let mut gate = Gate::open("127.0.0.1:0".parse().unwrap(), key.clone()).unwrap();
         let mut silent = Vec::new();
         for number in 0..200_u32 {
             let mut stream = TcpStream::connect(gate.address()).unwrap();
@@ -164,6 +168,9 @@ mod tests {
         assert!(prove(&mut second, &key, Purpose::Control, &NO_SESSION, Duration::from_secs(10)).is_err());
         let mut payload = TcpStream::connect(gate.address()).unwrap();
         prove(&mut payload, &key, Purpose::Payload, &session, Duration::from_secs(10)).unwrap();
+        let mut ceiling = TcpStream::connect(gate.address()).unwrap();
+        prove(&mut ceiling, &key, Purpose::Ceiling, &session, Duration::from_secs(10)).unwrap();
+        gate.admit(Purpose::Ceiling).unwrap();
         gate.admit(Purpose::Payload).unwrap();
     }
 

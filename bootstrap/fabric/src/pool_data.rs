@@ -1,10 +1,30 @@
 //! The data of one round in a pool: written, poisoned, compared. All of it lies outside the measured time.
 
 use anyhow::{Context, Result, bail};
+use prefab_contract::engine::Operation;
 use prefab_contract::transfer::Descriptor;
 
 use crate::pattern::{Pattern, poison};
 use crate::transport::memory::Pool;
+use crate::transport::tables::holds_destination;
+
+/// The data of a round on one end: the source's blocks are written, the destination's poisoned.
+///
+/// # Errors
+/// A descriptor outside the pool.
+pub(crate) fn prepare_data(
+    operation: Operation,
+    is_initiator: bool,
+    pool: &mut Pool,
+    table: &[Descriptor],
+    pattern: Pattern,
+) -> Result<()> {
+    if holds_destination(operation, is_initiator) {
+        poison_destinations(pool, table)
+    } else {
+        fill(pool, table, pattern)
+    }
+}
 
 /// Writes the data of every source block.
 ///

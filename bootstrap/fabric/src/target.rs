@@ -12,9 +12,8 @@ use crate::control::{Access, Control, Message, PeerEnded};
 use crate::cpu_time::process_cpu_ns;
 use crate::events::emit;
 use crate::gate::Gate;
-use crate::initiator::prepare_data;
 use crate::pattern::Pattern;
-use crate::pool_data::verify;
+use crate::pool_data::{prepare_data, verify};
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpTarget};
@@ -28,21 +27,21 @@ use crate::watch::Watch;
 /// Whatever ends the case early; the initiator is told.
 pub(crate) fn run(case: CaseSpec, key: PairKey, listen: SocketAddr, watch: &Arc<Watch>) -> Result<()> {
     watch.enter(Stage::Connect, 0);
-    let gate = Gate::open(listen, key)?;
+    let mut gate = Gate::open(listen, key)?;
     emit(&Event::Listening { address: gate.address() });
     let mut control = Control::new(gate.admit(Purpose::Control)?);
     let result = serve(case, gate, &mut control, watch);
     result.inspect_err(|error| tell(error, &mut control, watch))
 }
 
-fn serve(case: CaseSpec, gate: Gate, control: &mut Control, watch: &Arc<Watch>) -> Result<()> {
+fn serve(case: CaseSpec, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>) -> Result<()> {
     let Message::Agree { case: theirs, pid } = control.receive()? else { bail!("expected the initiator's case") };
     ensure!(theirs == case, "found another case at the initiator; give both ends the same shape, operation and seed");
     control.send(&Message::Agreed {})?;
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let mut pool = Pool::new(case.shape.pool_bytes())?;
     pool.touch();
-    let transport = open(&case, &pool, pid, &gate, control, watch)?;
+    let transport = open(&case, &pool, pid, &mut gate, control, watch)?;
     drop(gate);
     Served { case, control, transport, table: Vec::new(), round: 0, watch }.run(&mut pool)
 }
@@ -51,7 +50,7 @@ fn open(
     case: &CaseSpec,
     pool: &Pool,
     initiator_pid: i32,
-    gate: &Gate,
+    gate: &mut Gate,
     control: &mut Control,
     watch: &Arc<Watch>,
 ) -> Result<Box<dyn Target>> {
@@ -60,7 +59,7 @@ fn open(
             control.send(&Message::Registered { access: Access::Connections })?;
             let (payload, ceiling) = (gate.admit(Purpose::Payload)?, gate.admit(Purpose::Ceiling)?);
             let setting = Setting { operation: case.operation, watch: Arc::clone(watch) };
-            Ok(Box::new(TcpTarget::new(setting, Connections { payload, ceiling })?))
+            Ok(Box::new(TcpTarget::new(setting, Connections::new(payload, ceiling)?)?))
         }
         Transport::BuiltinVm => {
             let (target, access) = VmTarget::new(pool, initiator_pid)?;
@@ -129,8 +128,10 @@ impl Served<'_> {
     }
 
     fn ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()> {
-        self.watch.enter(self.transport.passive_stage(), self.case.shape.payload_bytes());
+        self.watch.enter(Stage::Fill, self.case.shape.payload_bytes());
         let runs = coalesce(&self.case.shape, &self.table);
+        prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
+        self.watch.enter(self.transport.passive_stage(), self.case.shape.payload_bytes());
         self.control.send(&Message::CeilingReady {})?;
         self.transport.serve_ceiling(waiting, pool, &runs).context("serving a plain loop")
     }

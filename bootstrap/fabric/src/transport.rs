@@ -43,7 +43,7 @@ pub(crate) trait Initiator {
     /// The plain loops that bound this transport.
     fn ceilings(&self) -> &'static [Waiting];
 
-    /// Runs one of them over the prepared tables and takes its time; making its arrays is not part of it.
+    /// Runs one of them over the prepared tables and takes its time; making its tables is not part of it.
     ///
     /// # Errors
     /// The transport is broken: the case ends.

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::marker::PhantomData;
 
 use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::Operation;
@@ -60,46 +59,13 @@ impl Spans {
         let (local, remote) = (self.local.as_ptr(), self.remote.as_ptr());
         let (local_count, remote_count) = (count(&self.local)?, count(&self.remote)?);
         let copied = match operation {
-            // SAFETY: `local` holds ranges inside a pool that `copy` or `Prebuilt` borrows exclusively; `remote` is
-            // only looked up in the other process, by the kernel.
+            // SAFETY: `local` holds ranges inside a pool that `copy` borrowed exclusively; `remote` is only looked up
+            // in the other process, by the kernel.
             Operation::Read => unsafe { libc::process_vm_readv(pid, local, local_count, remote, remote_count, 0) },
             // SAFETY: as above; here the local ranges are only read.
             Operation::Write => unsafe { libc::process_vm_writev(pid, local, local_count, remote, remote_count, 0) },
         };
         u64::try_from(copied).map_err(|_| io::Error::last_os_error()).context("copying between address spaces")
-    }
-}
-
-/// Arrays made beforehand for all calls of a request, for the plain loop: nothing is built between two calls.
-pub(super) struct Prebuilt<'pool> {
-    calls: Vec<Spans>,
-    pool: PhantomData<&'pool mut Pool>,
-}
-
-impl<'pool> Prebuilt<'pool> {
-    /// Builds the arrays of `(local pieces, remote pieces)` a call over an exclusively borrowed pool.
-    ///
-    /// # Errors
-    /// A local piece outside the pool.
-    pub(super) fn new<'pieces>(
-        pool: &'pool mut Pool,
-        remote_start: u64,
-        calls: impl Iterator<Item = (&'pieces [Piece], &'pieces [Piece])>,
-    ) -> Result<Self> {
-        let calls = calls.map(|(local, remote)| {
-            let mut spans = Spans::default();
-            spans.collect(pool, local, remote_start, remote)?;
-            Ok(spans)
-        });
-        Ok(Self { calls: calls.collect::<Result<_>>()?, pool: PhantomData })
-    }
-
-    /// Copies everything. Returns the bytes copied.
-    ///
-    /// # Errors
-    /// The system call's refusal.
-    pub(super) fn run(&mut self, operation: Operation, process: Process) -> Result<u64> {
-        self.calls.iter().map(|spans| spans.call(operation, process)).sum()
     }
 }
 

@@ -12,12 +12,32 @@ pub(crate) use target::TcpTarget;
 
 use std::net::TcpStream;
 
+use anyhow::{Context, Result};
+use rustix::net::sockopt::set_socket_send_buffer_size;
+
+/// What a sender asks the kernel to queue, in bytes; the kernel doubles it. Measured here on loopback: 512 KiB moved 5.0
+/// GB/s, the kernel's own choice of up to 4 MiB 4.2, 256 KiB 4.5. What is queued should still be in a cache when it is
+/// read, and be more than passes while a sleeping writer wakes up.
+const SEND_BUFFER_BYTES: usize = 512 << 10;
+
 /// The two connections of a case.
 pub(crate) struct Connections {
-    /// For the transport.
-    pub(crate) payload: TcpStream,
-    /// For the plain loops, which must not share buffers with it.
-    pub(crate) ceiling: TcpStream,
+    payload: TcpStream,
+    ceiling: TcpStream,
+}
+
+impl Connections {
+    /// One connection for the transport and one for the plain loops, which must not share buffers with it, but have
+    /// equal ones.
+    ///
+    /// # Errors
+    /// The size of a buffer cannot be set.
+    pub(crate) fn new(payload: TcpStream, ceiling: TcpStream) -> Result<Self> {
+        for socket in [&payload, &ceiling] {
+            set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES).context("setting the size of a send buffer")?;
+        }
+        Ok(Self { payload, ceiling })
+    }
 }
 
 #[cfg(test)]

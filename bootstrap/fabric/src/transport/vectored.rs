@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::marker::PhantomData;
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 
@@ -117,73 +116,6 @@ impl Vectors {
     fn count(&self) -> libc::c_int {
         // At most MAX_PIECES + 1.
         libc::c_int::try_from(self.0.len()).unwrap_or(libc::c_int::MAX)
-    }
-}
-
-/// All pieces of a request as one array made beforehand, for plain loops: nothing is built between two calls.
-pub(super) struct Prebuilt<'pool> {
-    iovecs: Vec<libc::iovec>,
-    next: usize,
-    pool: PhantomData<&'pool mut Pool>,
-}
-
-impl<'pool> Prebuilt<'pool> {
-    /// Builds the array over an exclusively borrowed pool.
-    ///
-    /// # Errors
-    /// A piece outside the pool.
-    pub(super) fn new(pool: &'pool mut Pool, pieces: &[Piece]) -> Result<Self> {
-        let iovecs = pieces.iter().map(|piece| pool.iovec(piece.offset, piece.bytes)).collect::<Result<_>>()?;
-        Ok(Self { iovecs, next: 0, pool: PhantomData })
-    }
-
-    /// Whether all is moved.
-    pub(super) fn is_done(&self) -> bool {
-        self.next == self.iovecs.len()
-    }
-
-    /// One writev. Returns the bytes taken.
-    ///
-    /// # Errors
-    /// What the system call says.
-    pub(super) fn write(&mut self, socket: &TcpStream) -> Result<u64> {
-        let (start, count) = self.window();
-        // SAFETY: the entries are ranges inside the pool that `self` borrows; the call only reads them.
-        let bytes = taken_bytes(unsafe { libc::writev(socket.as_raw_fd(), start, count) })?;
-        self.advance(bytes)?;
-        Ok(bytes)
-    }
-
-    /// One readv. Returns the bytes read; 0 is the end of the stream.
-    ///
-    /// # Errors
-    /// What the system call says.
-    pub(super) fn read(&mut self, socket: &TcpStream) -> Result<u64> {
-        let (start, count) = self.window();
-        // SAFETY: the entries are ranges inside the pool that `self` borrows exclusively.
-        let bytes = taken_bytes(unsafe { libc::readv(socket.as_raw_fd(), start, count) })?;
-        self.advance(bytes)?;
-        Ok(bytes)
-    }
-
-    fn window(&self) -> (*const libc::iovec, libc::c_int) {
-        let rest = &self.iovecs[self.next..];
-        // At most MAX_PIECES.
-        (rest.as_ptr(), libc::c_int::try_from(rest.len().min(MAX_PIECES)).unwrap_or(0))
-    }
-
-    fn advance(&mut self, bytes: u64) -> Result<()> {
-        let mut bytes = usize::try_from(bytes)?;
-        while let Some(iovec) = self.iovecs.get_mut(self.next) {
-            if bytes < iovec.iov_len {
-                iovec.iov_base = iovec.iov_base.cast::<u8>().wrapping_add(bytes).cast();
-                iovec.iov_len -= bytes;
-                return Ok(());
-            }
-            bytes -= iovec.iov_len;
-            self.next += 1;
-        }
-        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ fn pair() -> (TcpStream, TcpStream) {
 /// The connections of both ends.
 fn connections() -> (Connections, Connections) {
     let (payload, ceiling) = (pair(), pair());
-    (Connections { payload: payload.0, ceiling: ceiling.0 }, Connections { payload: payload.1, ceiling: ceiling.1 })
+    (Connections::new(payload.0, ceiling.0).unwrap(), Connections::new(payload.1, ceiling.1).unwrap())
 }
 
 fn setting(operation: Operation) -> Setting {

@@ -1,0 +1,131 @@
+//! `run` and `serve` as commands: the real machine and the real AWS behind the boot.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use prefab_contract::check_report::CheckOutcome;
+use prefab_contract::node_config::NodeConfig;
+use prefab_contract::node_seed::NodeSeed;
+
+use super::phase::write_whole;
+use super::{Place, Steps, TaskText, Verdict};
+use crate::checks;
+use crate::cloud::{Aws, Cloud};
+use crate::exit::Outcome;
+use crate::interrupt::Interrupt;
+
+/// Options of `run` and `serve`
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// What the node script was given
+    #[arg(long, value_name = "FILE", default_value = "/etc/prefab/node-seed.json")]
+    seed: PathBuf,
+    /// Below which folder the machine is; for tests
+    #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
+    root: PathBuf,
+    /// Divides every wait; for tests
+    #[arg(long, value_name = "N", default_value_t = 1, hide = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    hurry: u32,
+}
+
+impl Options {
+    fn place(&self) -> Place<'_> {
+        Place { root: &self.root, hurry: self.hurry }
+    }
+}
+
+/// Proves this node and signals it.
+///
+/// # Errors
+/// Another boot works here, or nobody could be told.
+pub(crate) fn run(options: &Options) -> Result<Outcome> {
+    let seed = read_seed(&options.seed)?;
+    let aws = Aws::new(&seed, &options.root, say)?;
+    let stack_uuid = seed.stack_uuid().to_owned();
+    let check = |config: &NodeConfig, name: &str| check(&options.root, config, name, &stack_uuid, &aws);
+    let run_tasks = |files: &[TaskText], config: &NodeConfig| run_tasks(&options.root, files, config);
+    let verdict = super::run(&seed, &aws, options.place(), &Steps { check: &check, run_tasks: &run_tasks })?;
+    if verdict == Verdict::Ready {
+        start_answering(&options.root);
+    }
+    Ok(if verdict == Verdict::Ready { Outcome::Done } else { Outcome::Failed })
+}
+
+/// Answers peers until it is told to end.
+///
+/// # Errors
+/// This node cannot learn who it is, or cannot be in the roster.
+pub(crate) fn serve(options: &Options) -> Result<Outcome> {
+    let seed = read_seed(&options.seed)?;
+    let aws = Aws::new(&seed, &options.root, say)?;
+    let interrupt = Interrupt::watch()?;
+    let end = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let answering = scope.spawn(|| super::serve(&seed, &aws, options.place(), &end));
+        while !answering.is_finished() && interrupt.signal().is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        end.store(true, Ordering::Relaxed);
+        answering.join().unwrap_or_else(|_| bail!("answering broke down"))
+    })?;
+    Ok(interrupt.signal().map_or(Outcome::Done, Outcome::Interrupted))
+}
+
+fn say(line: &str) {
+    // Nobody may listen; what matters is in the log and the signal.
+    let _unheard = std::io::Write::write_all(&mut std::io::stderr(), format!("prefab: {line}\n").as_bytes());
+}
+
+fn read_seed(path: &Path) -> Result<NodeSeed> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading {}, which the node script writes", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
+}
+
+/// The checks of the plan's profile; their report goes to disk and to the bucket before it is judged.
+fn check(root: &Path, config: &NodeConfig, name: &str, stack_uuid: &str, cloud: &dyn Cloud) -> Result<()> {
+    let report = checks::of_profile(root, &config.profile)?;
+    let json = serde_json::to_vec_pretty(&report).context("writing the check report")?;
+    write_whole(&root.join("var/lib/prefab/check.json"), &json, 0o644)?;
+    if let Err(error) = cloud.put(&format!("results/{stack_uuid}/{name}/check.json"), &json) {
+        say(&format!("the check report stays on this node only: {error:#}"));
+    }
+    let failed = report.checks.iter().filter(|check| check.outcome == CheckOutcome::Fail);
+    let reasons: Vec<String> = failed.map(|check| format!("{}: {}", check.id, check.found)).collect();
+    ensure!(reasons.is_empty(), "{} of {} checks failed: {}", reasons.len(), report.checks.len(), reasons.join("; "));
+    Ok(())
+}
+
+/// Each task file is a run of this same program, so that it has its own log, state, signals and exit code.
+fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig) -> Result<()> {
+    let program = std::env::current_exe().context("finding this program")?;
+    for (name, text) in files {
+        let path = root.join("var/lib/prefab/task-files").join(format!("{name}.json"));
+        write_whole(&path, text, 0o600)?;
+        let mut command = Command::new(&program);
+        command.arg("tasks").arg(&path).arg("--state-dir").arg(root.join("var/lib/prefab"));
+        for (secret, arn) in &config.secrets {
+            command.arg("--secret").arg(format!("{secret}={arn}"));
+        }
+        let status = command.stdin(Stdio::null()).status().with_context(|| format!("starting the tasks of {name}"))?;
+        ensure!(
+            status.success(),
+            "the tasks of {name} ended with {status}; their logs are below /var/lib/prefab/tasks"
+        );
+    }
+    Ok(())
+}
+
+/// The unit answers peers from now on; where systemd does not run, nothing does, and the next boot will.
+fn start_answering(root: &Path) {
+    if root == Path::new("/") && Path::new("/run/systemd/system").is_dir() {
+        let unit = ["--no-block", "start", "prefab-peers.service"];
+        if !Command::new("/usr/bin/systemctl").args(unit).status().is_ok_and(|status| status.success()) {
+            say("prefab-peers.service could not be started; peers are answered after the next boot");
+        }
+    }
+}

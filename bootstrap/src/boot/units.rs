@@ -1,0 +1,84 @@
+//! The two systemd units: one resumes after a reboot, one answers peers.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::phase::write_whole;
+
+/// Runs the boot again after a reboot: it converges, writes a fresh roster entry and signals nothing twice.
+const RESUME: &str = "\
+[Unit]
+Description=prefab: prove this node again after a reboot
+Wants=network-online.target
+After=network-online.target cloud-final.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/bin/prefab-bootstrap run --seed /etc/prefab/node-seed.json
+RemainAfterExit=yes
+TimeoutStartSec=2h
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Answers peers for as long as the node lives; it needs no privilege but the roster.
+const ANSWER: &str = "\
+[Unit]
+Description=prefab: answer the peers of this node
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.json
+Restart=always
+RestartSec=5
+DynamicUser=yes
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+
+[Install]
+WantedBy=multi-user.target
+";
+
+/// The units by name.
+const UNITS: &[(&str, &str)] = &[("prefab-node.service", RESUME), ("prefab-peers.service", ANSWER)];
+
+/// Writes the units and the links that start them at boot, as `systemctl enable` does.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn install(root: &Path) -> Result<()> {
+    let folder = root.join("etc/systemd/system");
+    for (name, text) in UNITS {
+        write_whole(&folder.join(name), text.as_bytes(), 0o644)?;
+        let wants = folder.join("multi-user.target.wants");
+        std::fs::create_dir_all(&wants)?;
+        let link = wants.join(name);
+        if !link.is_symlink() {
+            std::os::unix::fs::symlink(Path::new("/etc/systemd/system").join(name), &link)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_installed_and_enabled_and_a_second_time_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            install(root.path()).unwrap();
+            for (name, text) in UNITS {
+                let folder = root.path().join("etc/systemd/system");
+                assert_eq!(&std::fs::read_to_string(folder.join(name)).unwrap(), text);
+                assert!(folder.join("multi-user.target.wants").join(name).is_symlink());
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Whether NIXL's shared libraries would load: a package that is there by name may still miss a library
+//! (vllm#39923), and a plugin that cannot be loaded is silently absent.
+
+use super::efa_libraries::{provider_suffixes, wanted_suffix, words};
+use super::loader::Loader;
+use super::outcome::{Outcome, Verdict};
+use super::plan::Plan;
+use super::python_packages::Packages;
+use crate::host::{Host, Unreadable};
+
+/// Where the wheels keep their parts, for each CUDA (measured on nixl-cu12 1.5.1).
+const MODULES: &[&str] = &["nixl_cu12", "nixl_cu13", "nixl"];
+
+const HINT: &str = "install the library, or put its folder on the loader's path (/etc/ld.so.conf.d, then ldconfig)";
+
+/// The package folders that are there.
+fn modules(host: &Host, packages: &Packages) -> Result<Vec<String>, Unreadable> {
+    let mut found = Vec::new();
+    for module in MODULES {
+        let folder = format!("{}/{module}", packages.folder);
+        found.extend(host.exists(&folder)?.then_some(folder));
+    }
+    Ok(found)
+}
+
+fn loader<'a>(host: &'a Host, packages: &Packages) -> Result<Loader<'a>, Unreadable> {
+    Ok(Loader::new(host)?.with(packages.nvidia_folders(host)?))
+}
+
+/// `nixl.libraries`: the extension modules that `import nixl` loads.
+pub(super) fn libraries(host: &Host, _plan: &Plan) -> Verdict {
+    let packages = Packages::read(host)?;
+    let loader = loader(host, &packages)?;
+    let (mut count, mut missing) = (0_usize, Vec::new());
+    for folder in modules(host, &packages)? {
+        for name in host.names(&folder)?.into_iter().filter(|name| name.ends_with(".so")) {
+            count += 1;
+            let needs = loader.missing(&format!("{folder}/{name}"))?;
+            missing.extend((!needs.is_empty()).then(|| format!("{name} needs {}", needs.join(", "))));
+        }
+    }
+    let expected = "every library that NIXL's modules need";
+    if !missing.is_empty() {
+        return Ok(Outcome::fail(format!("missing libraries: {}", missing.join("; ")), expected, HINT));
+    }
+    if count == 0 {
+        let found = "no extension module of NIXL in any environment";
+        return Ok(Outcome::fail(found, expected, "reinstall the wheel of torch's CUDA"));
+    }
+    Ok(Outcome::pass(format!("{count} modules find their libraries")))
+}
+
+/// `nixl.plugins`: LIBFABRIC is the one that reaches EFA.
+pub(super) fn plugins(host: &Host, plan: &Plan) -> Verdict {
+    let packages = Packages::read(host)?;
+    let loader = loader(host, &packages)?;
+    let (mut loadable, mut broken) = (Vec::new(), Vec::new());
+    for folder in plugin_folders(host, &packages)? {
+        for plugin in ["LIBFABRIC", "UCX"] {
+            let path = format!("{folder}/libplugin_{plugin}.so");
+            if !host.exists(&path)? {
+                continue;
+            }
+            let needs = loader.missing(&path)?;
+            if needs.is_empty() {
+                loadable.push(plugin);
+            } else {
+                broken.push(format!("{plugin} needs {}", needs.join(", ")));
+            }
+        }
+    }
+    let mut found =
+        format!("loadable plugins: {}", if loadable.is_empty() { "none".to_owned() } else { loadable.join(", ") });
+    if !broken.is_empty() {
+        found = format!("{found}; silently absent: {}", broken.join("; "));
+    }
+    let wants_efa = plan.expected().is_none_or(|expected| expected.efa_interfaces > 0);
+    if loadable.contains(&"LIBFABRIC") || (!wants_efa && !loadable.is_empty()) {
+        return Ok(if broken.is_empty() {
+            Outcome::pass(found)
+        } else {
+            Outcome::warn(found, "plugins whose libraries are there", HINT)
+        });
+    }
+    Ok(Outcome::fail(found, "a loadable plugin LIBFABRIC", HINT))
+}
+
+fn plugin_folders(host: &Host, packages: &Packages) -> Result<Vec<String>, Unreadable> {
+    let mut folders = Vec::new();
+    for module in MODULES {
+        for folder in [format!("{module}.libs/nixl"), format!(".{module}.mesonpy.libs/plugins")] {
+            let folder = format!("{}/{folder}", packages.folder);
+            folders.extend(host.exists(&folder)?.then_some(folder));
+        }
+    }
+    Ok(folders)
+}
+
+/// `nixl.verbs-provider`: UCX in the wheel brings a libibverbs of its own, which sees no EFA when the system's provider
+/// has another suffix (modelexpress#259). LIBFABRIC uses the system's libibverbs and does not care.
+pub(super) fn verbs_provider(host: &Host, plan: &Plan) -> Verdict {
+    if let Some(outcome) = super::efa_devices::nothing_to_check(host, plan)? {
+        return Ok(outcome);
+    }
+    let packages = Packages::read(host)?;
+    let there = provider_suffixes(host)?;
+    for module in MODULES {
+        let folder = format!("{}/{module}.libs", packages.folder);
+        let Some(name) = host.names(&folder)?.into_iter().find(|name| name.starts_with("libibverbs")) else { continue };
+        let wanted = wanted_suffix(host, &format!("{folder}/{name}"))?;
+        if there.contains(&wanted) {
+            return Ok(Outcome::pass(format!("{name} in the wheel finds libefa-{wanted}.so")));
+        }
+        let found = format!("{name} in the wheel loads libefa-{wanted}.so; there: {}", words(&there));
+        let hint = "serve with the backend LIBFABRIC: UCX of this wheel falls back to TCP";
+        return Ok(Outcome::warn(found, format!("libefa-{wanted}.so for UCX"), hint));
+    }
+    Ok(Outcome::skip("the wheel brings no libibverbs of its own"))
+}

@@ -1,0 +1,8 @@
+//! `prefab-bootstrap check` as a process: on folders that stand for machines, and on this machine.
+
+mod cases;
+mod command;
+mod elf;
+mod fixture;
+mod machine;
+mod sources;

@@ -1,0 +1,295 @@
+//! What sources may name, and how they are cut.
+
+use super::{Rule, Tree};
+
+/// Which modules of its own package an area may not name.
+struct Border {
+    /// Paths that begin so.
+    area: &'static str,
+    may_not_name: &'static [&'static str],
+}
+
+/// `template` ← `resources` ← `stacks` ← `summary` ← `cli`, and `spec` beside the first three.
+const BORDERS: &[Border] = &[
+    Border {
+        area: "src/template",
+        may_not_name: &["resources", "stacks", "summary", "spec", "cli", "user_data", "instance_types"],
+    },
+    Border {
+        area: "src/resources",
+        may_not_name: &["stacks", "summary", "spec", "cli", "user_data", "instance_types"],
+    },
+    Border { area: "src/stacks", may_not_name: &["summary", "cli", "finding"] },
+    Border { area: "src/summary", may_not_name: &["cli"] },
+    Border {
+        area: "src/spec",
+        may_not_name: &["template", "resources", "stacks", "summary", "cli", "user_data", "exit"],
+    },
+    Border {
+        area: "src/instance_types",
+        may_not_name: &["spec", "template", "resources", "stacks", "summary", "cli", "fit"],
+    },
+    Border { area: "src/fit", may_not_name: &["spec", "template", "resources", "stacks", "summary", "cli"] },
+    Border { area: "src/user_data", may_not_name: &["spec", "template", "resources", "stacks", "summary", "cli"] },
+    Border { area: "src/finding", may_not_name: &["spec", "template", "stacks", "cli"] },
+    Border { area: "src/secret_literals", may_not_name: &["spec", "template", "stacks", "cli"] },
+];
+
+/// What reaches the world outside the process.
+const WORLD: &[&str] = &[
+    "std::fs",
+    "fs::",
+    "std::env",
+    "env::",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "Command::new",
+    "SystemTime",
+    "Instant",
+    "std::io::stdin",
+    "std::io::stdout",
+    "std::io::stderr",
+    "tempfile::",
+    "rand::",
+    "thread::",
+];
+
+/// A file beyond this many lines holds more than one thing.
+const MOST_LINES: usize = 400;
+
+/// Files that are longer, each with its reason.
+const LONGER: &[(&str, &str)] = &[
+    ("src/template.rs", "a fifth of it are doctests that prove what does not compile"),
+    ("src/spec/cluster.rs", "one section with its form, which reads like the section"),
+    ("bootstrap/contract/src/engine.rs", "the messages of one conversation, each with its words"),
+];
+
+/// Where `unsafe` may stand.
+const UNSAFE: &[&str] = &[
+    "bootstrap/fabric/src/transport/",
+    "bootstrap/fabric/src/transport.rs",
+    "bootstrap/fabric/src/cuda",
+    "bootstrap/libfabric-sys/",
+];
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "import-direction",
+        why: "template <- resources <- stacks <- summary <- cli; spec knows none of them (ARCHITECTURE.md)",
+        broken: |tree| {
+            let mut found = Vec::new();
+            for (path, text) in in_area(tree, "src/") {
+                let Some(border) = BORDERS.iter().find(|border| is_in(path, border.area)) else { continue };
+                for module in modules(&code(text)).into_iter().filter(|module| border.may_not_name.contains(&&**module))
+                {
+                    found.push(format!("{path} names crate::{module}"));
+                }
+            }
+            found
+        },
+        plants: &[
+            ("src/template/yaml.rs", "use crate::resources::Tag;"),
+            ("src/template.rs", "use crate::{exit::Exit, stacks};"),
+            ("src/resources/ec2.rs", "fn of(_: &crate::spec::Spec) {}"),
+            ("src/stacks/interfaces.rs", "use crate::cli::Streams;"),
+            ("src/stacks.rs", "use crate::{\n    spec::{Spec, cluster},\n    summary::Summary,\n};"),
+            ("src/spec/arn.rs", "use crate::template::Value;"),
+            ("src/spec.rs", "use crate::user_data;"),
+            ("src/user_data.rs", "use crate::stacks::StackKind;"),
+        ],
+    },
+    Rule {
+        name: "no-way-around",
+        why: "a path through the parent's parent, or a glob, hides who knows whom",
+        broken: |tree| {
+            const AREAS: &[&str] = &["src/", "bootstrap/contract/src/"];
+            // Three folders down, the parent's parent is still inside the area.
+            let deep = |found: &String| found.split('/').count() > 3 && !found.starts_with("bootstrap/");
+            let up = lines(tree, AREAS, &["super::super"]).into_iter().filter(|found| !deep(found));
+            up.chain(lines(tree, AREAS, &["super::super::super", "use super::*", "use crate::*", "use crate::{*"]))
+                .collect()
+        },
+        plants: &[
+            ("src/resources/s3.rs", "use super::super::stacks;"),
+            ("src/summary/text.rs", "use super::*;"),
+            ("src/spec/document/tree.rs", "use super::super::super::cli;"),
+        ],
+    },
+    Rule {
+        name: "only-the-commands-touch-the-world",
+        why: "equal input gives equal bytes because nothing below the commands reads a clock, a file or the environment",
+        broken: |tree| {
+            let all = lines(tree, &["src/"], WORLD);
+            all.into_iter().filter(|found| !found.starts_with("src/cli") && !found.starts_with("src/main.rs")).collect()
+        },
+        plants: &[
+            ("src/spec/document.rs", "fn now() -> std::time::SystemTime { todo() }"),
+            ("src/stacks/cluster.rs", "fn read() { let _ = std::fs::read(\"x\"); }"),
+            ("src/summary.rs", "fn home() { let _ = std::env::var(\"HOME\"); }"),
+            ("src/template/value.rs", "use std::net::TcpStream;"),
+        ],
+    },
+    Rule {
+        name: "contract-is-pure",
+        why: "both sides must compute the same: no file, socket, process, clock or environment takes part",
+        broken: |tree| lines(tree, &["bootstrap/contract/src/"], WORLD),
+        plants: &[
+            ("bootstrap/contract/src/kv.rs", "use std::time::Instant;"),
+            ("bootstrap/contract/src/node_seed.rs", "fn run() { let _ = std::process::Command::new(\"true\"); }"),
+        ],
+    },
+    Rule {
+        name: "no-random-order",
+        why: "a hashed map iterates in another order each time; a sorted one costs nothing here",
+        broken: |tree| lines(tree, &["src/", "bootstrap/contract/src/"], &["HashMap", "HashSet", "RandomState"]),
+        plants: &[("src/stacks/mlflow.rs", "use std::collections::HashMap;")],
+    },
+    Rule {
+        name: "commands-alone-know-the-command-line",
+        why: "what lies below returns values; a test compares them without a terminal",
+        broken: |tree| {
+            let all = lines(tree, &["src/"], &["clap::", "println!", "eprintln!", "print!(", "eprint!(", "anyhow::"]);
+            all.into_iter().filter(|found| !found.starts_with("src/cli") && !found.starts_with("src/main.rs")).collect()
+        },
+        plants: &[
+            ("src/summary/text.rs", "fn say() { println!(\"done\"); }"),
+            ("src/spec/region.rs", "use clap::ValueEnum;"),
+            ("src/stacks/artifacts.rs", "fn f() -> anyhow::Result<()> { Ok(()) }"),
+        ],
+    },
+    Rule {
+        name: "nodes-do-not-import-the-cli",
+        why: "the static program would carry handlebars, YAML and the catalogue onto every node",
+        broken: |tree| lines(tree, &["bootstrap/"], &["prefab::", "extern crate prefab;"]),
+        plants: &[("bootstrap/src/main.rs", "use prefab::spec::Spec;")],
+    },
+    Rule {
+        name: "unsafe-in-its-places",
+        why: "raw memory and foreign calls lie in the transports, CUDA and libfabric-sys; the rest is proved by the compiler",
+        broken: |tree| {
+            let words =
+                |line: &str| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+            let mut found = Vec::new();
+            for (path, text) in tree.iter().filter(|(path, _)| path.ends_with(".rs") && !path.starts_with("tests/")) {
+                let permitted = UNSAFE.iter().any(|place| path.starts_with(place));
+                let stands = code(text).lines().any(|line| words(line) || line.contains("allow(unsafe_code"));
+                if stands && !permitted {
+                    found.push(format!("{path} has unsafe code"));
+                }
+            }
+            found
+        },
+        plants: &[
+            ("src/units.rs", "fn f() { unsafe { std::hint::unreachable_unchecked() } }"),
+            ("bootstrap/fabric/src/main.rs", "#![allow(unsafe_code)]"),
+            ("bootstrap/contract/src/kv.rs", "unsafe fn f() {}"),
+        ],
+    },
+    Rule {
+        name: "names-that-say-something",
+        why: "a file called after its shelf collects what nobody found a place for",
+        broken: |tree| {
+            const SHELVES: &[&str] =
+                &["util", "utils", "common", "helper", "helpers", "manager", "managers", "misc", "shared"];
+            let shelf = |path: &&String| path.trim_end_matches(".rs").split('/').any(|part| SHELVES.contains(&part));
+            tree.keys().filter(shelf).map(|path| format!("{path} is a shelf, not a name")).collect()
+        },
+        plants: &[("src/stacks/utils.rs", ""), ("tests/common/mod.rs", ""), ("bootstrap/src/helper.rs", "")],
+    },
+    Rule {
+        name: "files-of-one-thing",
+        why: "a file that is longer than 400 lines holds more than one thing, or has its reason listed",
+        broken: |tree| {
+            let listed = |path: &str| LONGER.iter().any(|(longer, _)| *longer == path);
+            let long = tree.iter().filter(|(path, text)| path.ends_with(".rs") && text.lines().count() > MOST_LINES);
+            let unlisted = long.filter(|(path, _)| !listed(path));
+            let mut found: Vec<_> =
+                unlisted.map(|(path, text)| format!("{path} has {} lines", text.lines().count())).collect();
+            // A reason that is no longer needed goes.
+            let short =
+                LONGER.iter().filter(|(path, _)| tree.get(*path).is_none_or(|text| text.lines().count() <= MOST_LINES));
+            found.extend(short.map(|(path, _)| format!("{path} is listed as longer than it is")));
+            found
+        },
+        plants: &[("src/stacks/endless.rs", LONG)],
+    },
+];
+
+/// A file that is too long.
+const LONG: &str = match std::str::from_utf8(&[b'\n'; MOST_LINES + 1]) {
+    Ok(lines) => lines,
+    Err(_) => "",
+};
+
+fn is_in(path: &str, area: &str) -> bool {
+    path.strip_prefix(area).is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+}
+
+fn in_area<'t>(tree: &'t Tree, area: &'t str) -> impl Iterator<Item = (&'t str, &'t str)> {
+    let files = tree.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    files.filter(move |(path, _)| path.starts_with(area) && path.ends_with(".rs") && !is_test(path))
+}
+
+/// Unit tests in files of their own, and integration tests of the node programs.
+fn is_test(path: &str) -> bool {
+    path.ends_with("/tests.rs") || path.contains("/tests/")
+}
+
+/// The code of a file: no comments, and no unit tests, which stand last.
+fn code(text: &str) -> String {
+    let product = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = product.lines().map(|line| if line.trim_start().starts_with("//") { "" } else { line });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The lines of areas that hold one of some words.
+fn lines(tree: &Tree, areas: &[&str], words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, text) in areas.iter().flat_map(|area| in_area(tree, area)) {
+        for (number, line) in code(text).lines().enumerate() {
+            if let Some(word) = words.iter().find(|word| names(line, word)) {
+                found.push(format!("{path}:{}: {word}", number + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a line holds a word that is not the end of a longer one: `fs::` but not `offs::`.
+fn names(line: &str, word: &str) -> bool {
+    line.match_indices(word)
+        .any(|(at, _)| !line[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_'))
+}
+
+/// The modules that code names behind `crate::`, in one path or in a list.
+fn modules(code: &str) -> Vec<String> {
+    let word =
+        |text: &str| text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, start) in code.match_indices("crate::") {
+        let rest = &code[at + start.len()..];
+        match rest.strip_prefix('{') {
+            None => found.push(word(rest)),
+            Some(list) => {
+                let mut depth = 0;
+                let mut expects = true;
+                for (at, character) in list.char_indices() {
+                    match character {
+                        '}' if depth == 0 => break,
+                        '{' => depth += 1,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => expects = true,
+                        _ if expects && !character.is_whitespace() => {
+                            found.push(word(&list[at..]));
+                            expects = false;
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    found
+}
