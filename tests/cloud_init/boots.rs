@@ -30,7 +30,8 @@ fn two_nodes_boot_at_once_and_each_signals_for_itself() {
         let seed = fs::read_to_string(node.disk("etc/prefab/node-seed.json")).unwrap();
         assert_eq!(serde_json::from_str::<NodeSeed>(&seed).unwrap(), node.seed);
         // What cloud-init keeps is what it was given.
-        let kept = fs::read_to_string(node.disk("var/lib/cloud/instance/user-data.txt")).unwrap();
+        let kept = format!("var/lib/cloud/instances/{}/user-data.txt", node.instance_id);
+        let kept = fs::read_to_string(node.disk(&kept)).unwrap();
         assert_eq!(kept, prefab::user_data::render(&node.seed));
         let output = Command::new(python::program("python3"))
             .arg(standin("botocore_signatures.py"))

@@ -65,6 +65,7 @@ fn rows() -> Vec<(&'static str, Fault, End)> {
         ("cut in the middle", program_is("cut:50"), Failed("download", &["gave up", "cut short"])),
         ("cut late", program_is("cut:90"), Failed("download", &["gave up", "cut short"])),
         ("cut at the end", program_is("cut:99"), Failed("download", &["gave up", "cut short"])),
+        ("reset in the middle", program_is("reset:50"), Failed("download", &["gave up", "cut short"])),
         ("no token", Services(json!({ "imds": "silent" })), Untold(&["IMDSv2 gave no token", "gave up after 60 s"])),
         (
             "403 that stays",
@@ -137,7 +138,6 @@ static BOOTS: LazyLock<Vec<(&'static str, End, Boot)>> = LazyLock::new(|| {
 });
 
 fn check(name: &str, end: &End, boot: &Boot) {
-    println!("{name}: {:.0?}", boot.final_stage);
     match end {
         HandedOver => boot.assert_handed_over(),
         Failed(stage, words) => boot.assert_failed(stage, words),

@@ -33,7 +33,6 @@ pub(super) struct Boot {
 
 impl Boot {
     pub(super) fn read(node: &Node<'_>, final_stage: Duration) -> Self {
-        let _ = std::process::Command::new("/tmp/ci/keep.sh").arg(node.path("")).arg(&node.logical_id).status();
         let read = |name: &str| fs::read_to_string(node.path(name)).unwrap_or_default();
         let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let mut shown = Vec::new();

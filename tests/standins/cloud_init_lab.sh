@@ -22,7 +22,8 @@ mkdir -p /run/netns "$place/lab/nodes" "$place/lab/tls"
 
 # 169.254.169.254 is a neighbour, as on AWS. Nothing is forwarded: there is no way out.
 ip link set lo up
-ip link add br0 type bridge
+# Its own hardware address: by default it is one of its ports', and changes with them.
+ip link add br0 address 02:00:00:00:00:fe type bridge
 ip address add 10.77.0.254/24 dev br0
 ip address add 169.254.169.254/32 dev br0
 ip link set br0 up

@@ -24,6 +24,7 @@ import re
 import socket
 import socketserver
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -182,6 +183,7 @@ class Node(BaseHTTPRequestHandler):
     def record(self, service, body=b"", fault=None):
         path, _, query = self.path.partition("?")
         line = {
+            "at": round(time.time(), 3),
             "service": service,
             "method": self.command,
             "path": path,
@@ -308,7 +310,7 @@ class Node(BaseHTTPRequestHandler):
             for _ in range(int(number)):
                 self.wfile.write(b"\0" * 65536)
             self.close_connection = True
-        elif how in ("cut", "stall", "slow"):
+        elif how in ("cut", "reset", "stall", "slow"):
             self.send_response(200)
             self.send_header("Content-Length", str(len(program)))
             self.end_headers()
@@ -317,6 +319,9 @@ class Node(BaseHTTPRequestHandler):
             for at in range(0, len(program), 16) if how == "slow" else ():
                 self.wfile.write(program[at : at + 16])
                 time.sleep(0.016)
+            if how == "reset":
+                # Closed with nothing to linger for, TCP says RST instead of FIN.
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             if how == "stall":
                 time.sleep(self.site.behaviour.get("stall_seconds", 20))
             self.close_connection = True
