@@ -7,8 +7,11 @@ NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
 TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file
+# What boots in real cloud-init need besides, which only root can have.
+ROOT_TOOLS := debootstrap:debootstrap ip:iproute2 unshare:util-linux nsenter:util-linux
+SKIPPED := target/skipped.txt
 
-.PHONY: build setup venv tools demo test lint bench clean
+.PHONY: build setup venv tools cloud-init-root demo test lint bench clean
 
 build:
 	$(CARGO) build --locked --release --package prefab
@@ -19,15 +22,23 @@ build:
 	cd $(DIST) && sha256sum prefab prefab-bootstrap prefab-fabric > SHA256SUMS
 
 # The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
-setup: tools venv
+setup: tools venv cloud-init-root
 
 tools:
-	@missing=; for tool in $(TOOLS); do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	@missing=; tools='$(TOOLS)'; if [ "$$(id -u)" = 0 ]; then tools="$$tools $(ROOT_TOOLS)"; fi; \
+	for tool in $$tools; do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	  echo "found no$$missing; install these packages, then run make again" >&2; exit 1; fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends -y $$missing
+
+# A Debian with cloud-init, made once in the user's cache. Where that cannot be, the tests say so at the end.
+cloud-init-root: tools
+	@mkdir -p target && rm -f $(SKIPPED); \
+	lacks=$$(tests/standins/cloud_init_root.sh --lacks); \
+	if [ -z "$$lacks" ]; then tests/standins/cloud_init_root.sh; \
+	else echo "cloud-init: boots in real cloud-init, because this machine lacks $$lacks" > $(SKIPPED); fi
 
 venv: $(VENV)/requirements.done
 
@@ -47,7 +58,8 @@ lint:
 
 test: setup lint build
 	PREFAB_DIST=$(CURDIR)/$(DIST) $(CARGO) test --locked --workspace --no-fail-fast
-	@echo "Skipped, because this machine has no such hardware: EFA devices, GPUs, an AWS account. Nothing else was skipped."
+	@echo "Skipped, because this machine has no such thing: EFA devices, GPUs, an AWS account."
+	@if [ -s $(SKIPPED) ]; then cat $(SKIPPED); else echo "Nothing else was skipped."; fi
 
 bench: build
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
