@@ -70,10 +70,10 @@ fn spec() -> Value {
     spec
 }
 
-/// 250 runs in changed surroundings.
+/// 1,000 runs in changed surroundings.
 #[test]
 fn surroundings_change_no_byte() {
-    const RUNS: usize = 250;
+    const RUNS: usize = 1_000;
     const LOCALES: [&str; 5] = ["C", "C.UTF-8", "de_DE.UTF-8", "tr_TR.UTF-8", "nonsense"];
     const ZONES: [&str; 4] = ["UTC", "Pacific/Kiritimati", "America/St_Johns", "Nowhere/Land"];
     let spec = spec();
