@@ -1,11 +1,11 @@
 //! Time, signals, and what is left of a command.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bed::{Bed, is_alive, wait_for};
+use crate::bed::{Bed, Ran, is_alive, wait_for};
 
 /// Starts a grandchild that ignores SIGTERM, and waits.
 const STUBBORN: &str = "bash -c 'trap \"\" TERM; echo $$ > \"$1\"; while :; do sleep 0.05; done' _ {{DIR}}/pid & wait";
@@ -72,4 +72,29 @@ fn a_second_run_ends_at_once_and_names_the_first() {
     assert!(ran.err.contains(&holder), "{}", ran.err);
     first.kill().unwrap();
     first.wait().unwrap();
+}
+
+#[test]
+fn a_run_waits_until_the_last_command_of_a_killed_run_is_gone() {
+    // One half: a command's keeper holds the lock for as long as the command lives.
+    let bed = Bed::commands(&["flock -n {{DIR}}/state/tasks/step.lock true && exit 1; touch {{DIR}}/ran"]);
+    bed.run(&[]).ends_with(0);
+    std::fs::remove_file(bed.path("ran")).unwrap();
+    // The other half: a run begins nothing while somebody holds it.
+    let lock = bed.state_dir().join("tasks/step.lock");
+    let script = "flock \"$1\" bash -c 'touch \"$1\"; read -r end' _ \"$2\"";
+    let mut holder = Command::new("bash")
+        .args(["-c", script, "_"])
+        .args([&lock, &bed.path("held")])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the lock", || bed.path("held").exists());
+    let mut second = bed.command(&["--force"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let has_waited = !bed.path("ran").exists() && second.try_wait().unwrap().is_none();
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    Ran::of(&second.wait_with_output().unwrap()).ends_with(0);
+    assert!(has_waited && bed.path("ran").exists());
 }
