@@ -129,11 +129,11 @@ impl Served<'_> {
 
     fn ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()> {
         self.watch.enter(Stage::Fill, self.case.shape.payload_bytes());
-        let runs = coalesce(&self.case.shape, &self.table);
+        self.transport.prepare_ceiling(&coalesce(&self.case.shape, &self.table));
         prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
         self.watch.enter(self.transport.passive_stage(), self.case.shape.payload_bytes());
         self.control.send(&Message::CeilingReady {})?;
-        self.transport.serve_ceiling(waiting, pool, &runs).context("serving a plain loop")
+        self.transport.serve_ceiling(waiting, pool).context("serving a plain loop")
     }
 }
 

@@ -70,11 +70,15 @@ pub(crate) trait Target {
         Stage::Transfer
     }
 
+    /// Makes ready what the next plain loop moves. The initiator's clock does not run yet, as it does not run while the
+    /// transport's own tables are made.
+    fn prepare_ceiling(&mut self, runs: &[Run]);
+
     /// Serves one plain loop over the same tables.
     ///
     /// # Errors
     /// The transport is broken: the case ends.
-    fn serve_ceiling(&mut self, waiting: Waiting, pool: &mut Pool, runs: &[Run]) -> Result<()>;
+    fn serve_ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()>;
 }
 
 /// A transport that cannot run here, with what was found and what to do.

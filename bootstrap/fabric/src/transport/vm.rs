@@ -191,7 +191,9 @@ impl Target for VmTarget {
         word(NOTICE.offset + 8)
     }
 
-    fn serve_ceiling(&mut self, _waiting: Waiting, _pool: &mut Pool, _runs: &[Run]) -> Result<()> {
+    fn prepare_ceiling(&mut self, _runs: &[Run]) {}
+
+    fn serve_ceiling(&mut self, _waiting: Waiting, _pool: &mut Pool) -> Result<()> {
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct TcpTarget {
     setting: Setting,
     payload: Stream,
     ceiling: TcpStream,
+    ceiling_tables: Tables,
     table: Vec<u8>,
     pieces: Vec<Piece>,
     served: Served,
@@ -42,6 +43,7 @@ impl TcpTarget {
             setting,
             payload: Stream::new(connections.payload)?,
             ceiling: connections.ceiling,
+            ceiling_tables: Tables::default(),
             table: Vec::new(),
             pieces: Vec::new(),
             served: Served::default(),
@@ -98,10 +100,13 @@ impl Target for TcpTarget {
         Ok(self.served.bytes)
     }
 
-    fn serve_ceiling(&mut self, waiting: Waiting, pool: &mut Pool, runs: &[Run]) -> Result<()> {
-        let tables = Tables::new(runs);
+    fn prepare_ceiling(&mut self, runs: &[Run]) {
+        self.ceiling_tables = Tables::new(runs);
+    }
+
+    fn serve_ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()> {
         let Setting { operation, ref watch } = self.setting;
-        let pieces = tables.local(operation, false);
+        let pieces = self.ceiling_tables.local(operation, false);
         let socket = &mut self.ceiling;
         PlainLoop { socket, operation, is_initiator: false, waiting, watch }.run(pool, pieces).map(|_| ())
     }

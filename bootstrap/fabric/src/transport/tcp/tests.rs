@@ -80,7 +80,8 @@ fn moves_all(operation: Operation, shape: &Shape) {
                     target.serve(pool).unwrap();
                     assert_eq!(target.target_bytes(number).unwrap(), shape.payload_bytes());
                     for &waiting in LOOPS {
-                        target.serve_ceiling(waiting, pool, runs).unwrap();
+                        target.prepare_ceiling(runs);
+                        target.serve_ceiling(waiting, pool).unwrap();
                     }
                 });
             }
