@@ -8,6 +8,7 @@ mod invariants;
 mod prefab;
 mod python;
 
+mod bench_harness;
 mod cloud_init;
 mod licences;
 mod specs;
