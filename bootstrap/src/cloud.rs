@@ -51,6 +51,12 @@ pub(crate) trait Cloud: Sync {
     /// It cannot be written.
     fn put(&self, key: &str, body: &[u8]) -> Result<()>;
 
+    /// As [`Cloud::put`], tried once within a few seconds: for what may be missed.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn put_once(&self, key: &str, body: &[u8]) -> Result<()>;
+
     /// Tells CloudFormation how this node ended: once a node, last.
     ///
     /// # Errors

@@ -214,7 +214,7 @@ class Node(BaseHTTPRequestHandler):
         elif service == "cloudformation":
             self.cloudformation(body)
         else:
-            self.s3(path.removeprefix("/"), body)
+            self.s3(path.removeprefix("/"), query, body)
 
     do_GET = do_PUT = do_POST = handle_any
 
@@ -264,25 +264,41 @@ class Node(BaseHTTPRequestHandler):
         else:
             self.answer(200, "<SignalResourceResponse/>", kind="text/xml")
 
-    def s3(self, key, body):
+    def s3(self, key, query, body):
         behaviour = self.site.behaviour
-        if self.command == "PUT":
+        forbidden = [prefix for prefix in behaviour.get("forbidden", []) if f"{self.command} {key}".startswith(prefix)]
+        if forbidden:
+            self.error(403, "AccessDenied", "Access Denied")
+        elif not key:
+            self.listing(dict(urllib.parse.parse_qsl(query)))
+        elif self.command == "PUT":
             if behaviour.get("reason") == "forbidden":
                 self.error(403, "AccessDenied", "Access Denied")
             else:
                 write_object(key, body)
                 self.answer(200)
-            return
-        if key == behaviour["program_key"]:
+        elif key == behaviour["program_key"]:
             with open(os.path.join(self.folder, "program"), "rb") as file:
                 program = file.read()
             self.program(behaviour.get("program", "whole"), program, self.site.count("program"))
-            return
-        found = read_object(key)
-        if found is None:
-            self.error(403, "AccessDenied", "Access Denied")
         else:
-            self.answer(200, found, kind="application/octet-stream")
+            found = read_object(key)
+            if found is None:
+                self.error(403, "AccessDenied", "Access Denied")
+            else:
+                self.answer(200, found, kind="application/octet-stream")
+
+    def listing(self, asked):
+        """ListObjectsV2, which the nodes' role may ask of the roster alone."""
+        prefix = asked.get("prefix", "")
+        if self.command != "GET" or asked.get("list-type") != "2" or not prefix.startswith("roster/"):
+            self.error(403, "AccessDenied", "Access Denied")
+            return
+        keys = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{size}</Size></Contents>"
+            for key, size in objects(prefix)
+        )
+        self.answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>", kind="application/xml")
 
     def program(self, how, program, attempt):
         how, _, number = how.partition(":")
@@ -340,6 +356,15 @@ def read_object(key):
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def objects(prefix):
+    """Keys and sizes of the objects below a prefix, in the order of their keys."""
+    folder = os.path.join(FOLDER, "bucket")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    # A file on its way to its place has a space in its name, and no key has.
+    keys = sorted(urllib.parse.unquote(name) for name in names if " " not in name)
+    return [(key, os.path.getsize(object_file(key))) for key in keys if key.startswith(prefix)]
 
 
 def write_object(key, body):

@@ -1,5 +1,6 @@
 //! `run` and `serve` as commands: the real machine and the real AWS behind the boot.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +8,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use prefab_contract::check_report::CheckOutcome;
+use prefab_contract::check_report::{CheckOutcome, CheckReport};
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
+use prefab_contract::roster::RosterEntry;
 
 use super::phase::write_whole;
-use super::{Place, Steps, TaskText, Verdict};
+use super::{Judged, Place, Steps, TaskText, Verdict};
 use crate::checks;
 use crate::cloud::{Aws, Cloud};
 use crate::exit::Outcome;
@@ -46,8 +48,10 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, say)?;
     let stack_uuid = seed.stack_uuid().to_owned();
-    let check = |config: &NodeConfig, name: &str| check(&options.root, config, name, &stack_uuid, &aws);
-    let run_tasks = |files: &[TaskText], config: &NodeConfig| run_tasks(&options.root, files, config);
+    let check = |judged, config: &NodeConfig, name: &str| check(&options.root, judged, config, name, &stack_uuid, &aws);
+    let run_tasks = |files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>| {
+        run_tasks(&options.root, files, config, values)
+    };
     let verdict = super::run(&seed, &aws, options.place(), &Steps { check: &check, run_tasks: &run_tasks })?;
     if verdict == Verdict::Ready {
         start_answering(&options.root);
@@ -86,22 +90,44 @@ fn read_seed(path: &Path) -> Result<NodeSeed> {
     serde_json::from_str(&text).with_context(|| format!("reading {}", path.display()))
 }
 
-/// The checks of the plan's profile; their report goes to disk and to the bucket before it is judged.
-fn check(root: &Path, config: &NodeConfig, name: &str, stack_uuid: &str, cloud: &dyn Cloud) -> Result<()> {
-    let report = checks::of_profile(root, &config.profile)?;
+/// The checks of the plan's profile, or those of the ways to the peers; the report goes to disk and to the bucket before it
+/// is judged.
+fn check(
+    root: &Path,
+    judged: Judged,
+    config: &NodeConfig,
+    name: &str,
+    stack_uuid: &str,
+    cloud: &dyn Cloud,
+) -> Result<()> {
+    let path = root.join("var/lib/prefab/check.json");
+    let (report, judged) = match judged {
+        Judged::Own => {
+            let report = checks::of_profile(root, &config.profile)?;
+            (report.clone(), report)
+        }
+        Judged::Peers => {
+            let judged = checks::of_peers(root)?;
+            let text = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+            let report: CheckReport = serde_json::from_slice(&text).context("reading the check report")?;
+            (report.updated(&judged), judged)
+        }
+    };
     let json = serde_json::to_vec_pretty(&report).context("writing the check report")?;
-    write_whole(&root.join("var/lib/prefab/check.json"), &json, 0o644)?;
+    write_whole(&path, &json, 0o644)?;
     if let Err(error) = cloud.put(&format!("results/{stack_uuid}/{name}/check.json"), &json) {
         say(&format!("the check report stays on this node only: {error:#}"));
     }
-    let failed = report.checks.iter().filter(|check| check.outcome == CheckOutcome::Fail);
+    // The peers' copy; where the roster cannot be written, the next phase says so.
+    let _unshown = cloud.put_once(&RosterEntry::checks_key(stack_uuid, name), &json);
+    let failed = judged.checks.iter().filter(|check| check.outcome == CheckOutcome::Fail);
     let reasons: Vec<String> = failed.map(|check| format!("{}: {}", check.id, check.found)).collect();
-    ensure!(reasons.is_empty(), "{} of {} checks failed: {}", reasons.len(), report.checks.len(), reasons.join("; "));
+    ensure!(reasons.is_empty(), "{} of {} checks failed: {}", reasons.len(), judged.checks.len(), reasons.join("; "));
     Ok(())
 }
 
 /// Each task file is a run of this same program, so that it has its own log, state, signals and exit code.
-fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig) -> Result<()> {
+fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>) -> Result<()> {
     let program = std::env::current_exe().context("finding this program")?;
     for (name, text) in files {
         let path = root.join("var/lib/prefab/task-files").join(format!("{name}.json"));
@@ -110,6 +136,9 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig) -> Result<()>
         command.arg("tasks").arg(&path).arg("--state-dir").arg(root.join("var/lib/prefab"));
         for (secret, arn) in &config.secrets {
             command.arg("--secret").arg(format!("{secret}={arn}"));
+        }
+        for (variable, value) in values {
+            command.arg("--set").arg(format!("{variable}={value}"));
         }
         let status = command.stdin(Stdio::null()).status().with_context(|| format!("starting the tasks of {name}"))?;
         ensure!(

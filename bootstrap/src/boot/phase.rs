@@ -25,10 +25,12 @@ pub(crate) enum Phase {
     Environment,
     /// The machine is what the spec says.
     Checks,
-    /// Task files.
+    /// Task files of this node alone.
     Tasks,
     /// The roster and every peer.
     Peers,
+    /// Task files that all nodes run at once.
+    ClusterTasks,
     /// What was found goes to disk and to the bucket.
     Report,
     /// CloudFormation is told.
@@ -47,6 +49,7 @@ impl Phase {
             Self::Checks => "checks",
             Self::Tasks => "tasks",
             Self::Peers => "peers",
+            Self::ClusterTasks => "cluster-tasks",
             Self::Report => "report",
             Self::Signal => "signal",
         }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use prefab_contract::node_seed::NodeSeed;
@@ -18,6 +18,9 @@ use prefab_rest::s3::Bucket;
 use prefab_rest::signed::Signed;
 
 use super::{Cloud, Identity};
+
+/// How long something that may be missed is tried.
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 /// AWS as this instance sees it.
 pub(crate) struct Aws {
@@ -82,6 +85,10 @@ impl Cloud for Aws {
 
     fn put(&self, key: &str, body: &[u8]) -> Result<()> {
         Ok(self.bucket().put(key, "application/json", body)?)
+    }
+
+    fn put_once(&self, key: &str, body: &[u8]) -> Result<()> {
+        Ok(self.bucket().put_once(key, "application/json", body, AT_ONCE)?)
     }
 
     fn signal(&self, node: &str, instance_id: &str, success: bool) -> Result<()> {
