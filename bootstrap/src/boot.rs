@@ -8,8 +8,10 @@ mod environment;
 mod lock;
 mod peers;
 pub(crate) mod phase;
+mod progress;
 mod record;
 mod rendezvous;
+mod supervised;
 mod units;
 
 use std::collections::BTreeMap;
@@ -29,6 +31,7 @@ use crate::cloud::{Cloud, Identity};
 use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
+pub(crate) use progress::Progress;
 
 /// Tags reach the metadata service up to a minute after the instance began.
 const TAG_TIME: Duration = Duration::from_secs(60);
@@ -38,6 +41,8 @@ const MOST_CONFIG_BYTES: usize = 1 << 20;
 const MOST_ENGINE_BYTES: usize = 64 << 20;
 /// How long the last words are tried again at least: CloudFormation waits for them, and nothing else is left to do.
 const LEAST_SIGNAL_TIME: Duration = Duration::from_secs(600);
+/// Between two attempts at the signal, each of which tries again by itself.
+const SIGNAL_PAUSE: Duration = Duration::from_secs(30);
 /// How much longer than a node waits for its peers CloudFormation waits for the node.
 const AFTER_PEERS: Duration = Duration::from_secs(300);
 /// How long driver and EFA devices may take to appear.
@@ -103,70 +108,79 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Runs the boot and tells everyone who should know.
+/// Runs a proof and tells everyone who should know.
 ///
 /// # Errors
 /// Another boot holds the lock, or the verdict could not be told.
-pub(crate) fn run(seed: &NodeSeed, cloud: &dyn Cloud, place: Place<'_>, steps: &Steps<'_>) -> Result<Verdict> {
+pub(crate) fn run(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    place: Place<'_>,
+    proof: &dyn Fn(&mut Progress) -> Result<()>,
+) -> Result<Verdict> {
     let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
-    let mut log = Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"));
-    let mut node = Node::default();
-    let ended = catch_unwind(AssertUnwindSafe(|| prove(seed, cloud, place, steps, &mut log, &mut node)));
-    let verdict = match ended {
-        Ok(Ok(())) => Verdict::Ready,
-        Ok(Err(error)) => Verdict::NotReady { phase: log.phase(), reason: format!("{error:#}") },
-        Err(panic) => Verdict::NotReady {
-            phase: log.phase(),
-            reason: format!("a fault of prefab itself: {}", panic_text(panic.as_ref())),
-        },
+    let mut progress = Progress::new(log(place));
+    let verdict = match proof(&mut progress) {
+        Ok(()) => Verdict::Ready,
+        Err(error) => Verdict::NotReady { phase: progress.log.phase(), reason: format!("{error:#}") },
     };
-    tell(seed, cloud, place, &mut log, &node, &verdict)?;
+    tell(seed, cloud, place, &mut progress, &verdict)?;
     Ok(verdict)
 }
 
-/// What is known of this node so far; its last words need as much of it as there is.
-#[derive(Default)]
-struct Node {
-    identity: Option<Identity>,
-    name: Option<String>,
-    /// How long CloudFormation waits for this node, as far as the configuration says.
-    signal_time: Option<Duration>,
+fn log(place: Place<'_>) -> Log {
+    Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"))
 }
 
-fn prove(
+/// Proves the node; a fault of prefab's own is a reason like any other.
+///
+/// # Errors
+/// Why the node is not ready.
+pub(crate) fn prove(
     seed: &NodeSeed,
     cloud: &dyn Cloud,
     place: Place<'_>,
     steps: &Steps<'_>,
-    log: &mut Log,
-    node: &mut Node,
+    progress: &mut Progress,
 ) -> Result<()> {
-    log.enter(Phase::Identity);
+    catch_unwind(AssertUnwindSafe(|| each_phase(seed, cloud, place, steps, progress)))
+        .unwrap_or_else(|panic| bail!("a fault of prefab itself: {}", panic_text(panic.as_ref())))
+}
+
+fn each_phase(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    place: Place<'_>,
+    steps: &Steps<'_>,
+    progress: &mut Progress,
+) -> Result<()> {
+    progress.enter(Phase::Identity);
     let identity = settled_identity(cloud, place)?;
-    node.identity = Some(identity.clone());
+    progress.learn(|known| known.identity = Some(identity.clone()));
     let name = settled_tag(cloud, NODE_TAG, place)?;
-    node.name = Some(name.clone());
+    progress.learn(|known| known.name = Some(name.clone()));
     let mlflow = cloud.tag(MLFLOW_TAG)?;
-    let enter = |log: &mut Log, phase| {
-        log.enter(phase);
-        record::going_on(&name, &identity, phase, log.elapsed()).show(cloud, seed);
+    let enter = |progress: &mut Progress, phase| {
+        progress.enter(phase);
+        record::going_on(&name, &identity, phase, progress.elapsed()).show(cloud, seed);
     };
 
-    log.enter(Phase::Configuration);
+    progress.enter(Phase::Configuration);
     let config = configuration(cloud, place)?;
-    node.signal_time = Some(Duration::from_secs(config.peer_deadline_seconds.into()) + AFTER_PEERS);
+    let signal_seconds = u64::from(config.peer_deadline_seconds) + AFTER_PEERS.as_secs();
+    progress.learn(|known| known.signal_seconds = Some(signal_seconds));
     ensure!(
         config.nodes.contains_key(&name),
         "this node is {name}, which its NodeConfig does not have; apply the spec again"
     );
 
-    log.enter(Phase::Engine);
+    progress.enter(Phase::Engine);
     install_engine(cloud, place, &config)?;
 
-    enter(log, Phase::Devices);
+    enter(progress, Phase::Devices);
     wait_for_devices(place, &config, &name)?;
 
-    log.enter(Phase::Environment);
+    progress.enter(Phase::Environment);
     let files = environment::of(seed, &config, &name, identity.address, mlflow.as_deref());
     write_whole(&place.path("etc/prefab/environment"), files.service.as_bytes(), 0o644)?;
     write_whole(&place.path("etc/profile.d/prefab.sh"), files.shell.as_bytes(), 0o644)?;
@@ -174,22 +188,22 @@ fn prove(
     keep_plan(place, &config)?;
     peers::keep_facts(seed, place, &name, identity.address, None)?;
 
-    enter(log, Phase::Checks);
+    enter(progress, Phase::Checks);
     (steps.check)(Judged::Own, &config, &name)?;
 
-    enter(log, Phase::Tasks);
+    enter(progress, Phase::Tasks);
     let (of_all, own): (Vec<_>, Vec<_>) = task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
     (steps.run_tasks)(&own, &config, &BTreeMap::new())?;
 
-    enter(log, Phase::Peers);
-    let reached = peers::meet(seed, cloud, place, &config, &name, &identity, log)?;
+    enter(progress, Phase::Peers);
+    let reached = peers::meet(seed, cloud, place, &config, &name, &identity, progress.elapsed())?;
     if let Some(reached) = &reached {
         peers::keep_facts(seed, place, &name, identity.address, Some(reached))?;
         peers::keep_reports(seed, cloud, place, reached);
         (steps.check)(Judged::Peers, &config, &name)?;
     }
 
-    enter(log, Phase::ClusterTasks);
+    enter(progress, Phase::ClusterTasks);
     let values = rendezvous::values(&config, &name, identity.address, reached.as_ref());
     (steps.run_tasks)(&of_all, &config, &values)
 }
@@ -298,12 +312,15 @@ fn tell(
     seed: &NodeSeed,
     cloud: &dyn Cloud,
     place: Place<'_>,
-    log: &mut Log,
-    node: &Node,
+    progress: &mut Progress,
     verdict: &Verdict,
 ) -> Result<()> {
+    let Progress { log, known, .. } = progress;
     log.enter(Phase::Report);
-    let record = record::ended(node, verdict, log.elapsed());
+    // A boot that ended before it knew its name may learn it now.
+    known.identity = known.identity.take().or_else(|| cloud.identity().ok());
+    known.name = known.name.take().or_else(|| cloud.tag(NODE_TAG).ok().flatten());
+    let record = record::ended(known, verdict, log.elapsed());
     if let Verdict::NotReady { phase, reason } = verdict {
         log.say("not ready", &format!("{}: {reason}", phase.name()));
     }
@@ -311,7 +328,7 @@ fn tell(
         log.say("the reason could not be kept everywhere", &format!("{error:#}"));
     }
     log.enter(Phase::Signal);
-    let (Some(name), Some(identity)) = (&node.name, &node.identity) else {
+    let (Some(name), Some(identity)) = (&known.name, &known.identity) else {
         bail!("this node does not know its own name, so CloudFormation cannot be told; its timeout will");
     };
     if record::already_signalled(place, seed, &identity.instance_id) {
@@ -319,30 +336,18 @@ fn tell(
         return Ok(());
     }
     let is_ready = *verdict == Verdict::Ready;
-    let time = node.signal_time.unwrap_or_default().max(log.elapsed() + LEAST_SIGNAL_TIME);
-    signal(cloud, place, log, time, &|cloud| cloud.signal(name, &identity.instance_id, is_ready))?;
-    log.say("sent", if is_ready { "SUCCESS" } else { "FAILURE" });
-    record::remember_signal(place, seed, &identity.instance_id)
-}
-
-/// Tries for as long as CloudFormation waits: a network that comes back late still carries a true answer.
-fn signal(
-    cloud: &dyn Cloud,
-    place: Place<'_>,
-    log: &mut Log,
-    time: Duration,
-    send: &dyn Fn(&dyn Cloud) -> Result<()>,
-) -> Result<()> {
-    let pause = Duration::from_secs(30);
-    loop {
-        let Err(error) = send(cloud) else { return Ok(()) };
-        // The log's clock runs from the start of the boot, as CloudFormation's does.
-        if log.elapsed() + place.wait(pause) >= place.wait(time) {
+    let asked = known.signal_seconds.map(Duration::from_secs).unwrap_or_default();
+    // The log's clock runs from the start of the boot, as CloudFormation's does.
+    let until = place.wait(asked).max(log.elapsed() + place.wait(LEAST_SIGNAL_TIME));
+    while let Err(error) = cloud.signal(name, &identity.instance_id, is_ready) {
+        if log.elapsed() + place.wait(SIGNAL_PAUSE) >= until {
             return Err(error.context("signalling CloudFormation"));
         }
         log.say("not sent yet", &format!("{error:#}"));
-        std::thread::sleep(place.wait(pause));
+        std::thread::sleep(place.wait(SIGNAL_PAUSE));
     }
+    log.say("sent", if is_ready { "SUCCESS" } else { "FAILURE" });
+    record::remember_signal(place, seed, &identity.instance_id)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -5,11 +5,12 @@ mod aws;
 use std::net::IpAddr;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use aws::Aws;
 
 /// Who this instance is, as its metadata service says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// `i-…`
     pub(crate) instance_id: String,

@@ -52,14 +52,15 @@ class Site:
 
     def count(self, what):
         with LOCK:
-            key = self.folder, what
+            # A behaviour may name the boot that it is for: counts begin anew with each.
+            key = self.folder, self.behaviour.get("boot"), what
             self.counts[key] = self.counts.get(key, 0) + 1
             return self.counts[key]
 
     def seconds_since_first(self, what):
         with LOCK:
             now = time.monotonic()
-            return now - self.counts.setdefault((self.folder, "first", what), now)
+            return now - self.counts.setdefault((self.folder, self.behaviour.get("boot"), "first", what), now)
 
     def public_secrets(self):
         """Secrets that some process shows in its command line or environment right now."""
@@ -203,7 +204,14 @@ class Node(BaseHTTPRequestHandler):
         version = re.fullmatch(r"/(latest|\d{4}-\d\d-\d\d)/(.*)", path)
         if version and self.server.has_metadata:
             self.record("imds")
-            self.imds(version[2])
+            if self.is_lost("imds"):
+                self.answer(503)
+            else:
+                self.imds(version[2])
+            return
+        if self.is_lost("network"):
+            # As if the way there had ended: no answer, no record.
+            self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = signature_fault(self.site, self.command, path, query, headers, body)
@@ -217,6 +225,13 @@ class Node(BaseHTTPRequestHandler):
             self.s3(path.removeprefix("/"), query, body)
 
     do_GET = do_PUT = do_POST = handle_any
+
+    def is_lost(self, what):
+        """Whether this request comes after so many that were answered, and before the end of that."""
+        lost = self.site.behaviour.get(f"{what}_lost")
+        if lost is None or self.site.count(what) <= lost["after"]:
+            return False
+        return self.site.seconds_since_first(f"{what} lost") < lost["seconds"]
 
     def imds(self, path):
         behaviour = self.site.behaviour
@@ -262,13 +277,24 @@ class Node(BaseHTTPRequestHandler):
         elif form.get("Action") != "SignalResource" or form.get("StackName") != self.site.behaviour["stack_id"]:
             self.error(400, "ValidationError", "no such stack")
         else:
+            with LOCK, open(os.path.join(self.folder, "signals.jsonl"), "a", encoding="utf-8") as file:
+                file.write(json.dumps(form) + "\n")
             self.answer(200, "<SignalResourceResponse/>", kind="text/xml")
 
     def s3(self, key, query, body):
         behaviour = self.site.behaviour
-        forbidden = [prefix for prefix in behaviour.get("forbidden", []) if f"{self.command} {key}".startswith(prefix)]
-        if forbidden:
+        # With an endpoint of one's own the bucket is the first part of the path.
+        key = key.removeprefix(behaviour.get("bucket", "") + "/") if "bucket" in behaviour else key
+
+        def meant(how):
+            return any(f"{self.command} {key}".startswith(prefix) for prefix in behaviour.get(how, []))
+
+        if meant("forbidden"):
             self.error(403, "AccessDenied", "Access Denied")
+        elif meant("unavailable"):
+            self.error(503, "SlowDown", "Please reduce your request rate.")
+        elif meant("html"):
+            self.answer(200, "<html><body>Please log in</body></html>", kind="text/html")
         elif not key:
             self.listing(dict(urllib.parse.parse_qsl(query)))
         elif self.command == "PUT":

@@ -12,15 +12,17 @@ use prefab_contract::check_report::{CheckOutcome, CheckReport};
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::roster::RosterEntry;
+use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::phase::write_whole;
-use super::{Judged, Place, Steps, TaskText, Verdict};
+use super::progress::Told;
+use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
 use crate::checks;
 use crate::cloud::{Aws, Cloud};
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
 
-/// Options of `run` and `serve`
+/// Options of `run`, `prove` and `serve`
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// What the node script was given
@@ -40,23 +42,55 @@ impl Options {
     }
 }
 
-/// Proves this node and signals it.
+/// Has this node proved by a process of its own, and signals what became of it.
 ///
 /// # Errors
 /// Another boot works here, or nobody could be told.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
+    let interrupt = Interrupt::watch()?;
     let seed = read_seed(&options.seed)?;
-    let aws = Aws::new(&seed, &options.root, say)?;
+    let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
+    let program = std::env::current_exe().context("finding this program")?;
+    let proof = |progress: &mut Progress| {
+        let mut command = Command::new(&program);
+        command.arg("prove").arg("--seed").arg(&options.seed).arg("--root").arg(&options.root);
+        command.arg("--hurry").arg(options.hurry.to_string());
+        supervised::follow(command, progress, &interrupt)
+    };
+    let verdict = super::run(&seed, &aws, options.place(), &proof)?;
+    if verdict == Verdict::Ready {
+        start_answering(&options.root);
+    }
+    Ok(match interrupt.signal() {
+        Some(signal) => Outcome::Interrupted(signal),
+        None if verdict == Verdict::Ready => Outcome::Done,
+        None => Outcome::Failed,
+    })
+}
+
+/// Proves this node for the process that started this one, and tells it through standard output.
+///
+/// # Errors
+/// There is no seed.
+pub(crate) fn prove(options: &Options) -> Result<Outcome> {
+    // The kernel ends this process with its supervisor: without it nobody would signal.
+    set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the supervisor")?;
+    let seed = read_seed(&options.seed)?;
+    let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let stack_uuid = seed.stack_uuid().to_owned();
     let check = |judged, config: &NodeConfig, name: &str| check(&options.root, judged, config, name, &stack_uuid, &aws);
     let run_tasks = |files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>| {
         run_tasks(&options.root, files, config, values)
     };
-    let verdict = super::run(&seed, &aws, options.place(), &Steps { check: &check, run_tasks: &run_tasks })?;
-    if verdict == Verdict::Ready {
-        start_answering(&options.root);
-    }
-    Ok(if verdict == Verdict::Ready { Outcome::Done } else { Outcome::Failed })
+    let mut progress = Progress::relayed(super::log(options.place()));
+    let steps = Steps { check: &check, run_tasks: &run_tasks };
+    let proved = super::prove(&seed, &aws, options.place(), &steps, &mut progress);
+    progress.tell(&match proved {
+        Ok(()) => Told::Ready {},
+        Err(error) => Told::NotReady { reason: format!("{error:#}") },
+    });
+    // The verdict is the answer, whatever it is.
+    Ok(Outcome::Done)
 }
 
 /// Answers peers until it is told to end.
@@ -65,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
 /// This node cannot learn who it is, or cannot be in the roster.
 pub(crate) fn serve(options: &Options) -> Result<Outcome> {
     let seed = read_seed(&options.seed)?;
-    let aws = Aws::new(&seed, &options.root, say)?;
+    let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let interrupt = Interrupt::watch()?;
     let end = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -140,7 +174,13 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTre
         for (variable, value) in values {
             command.arg("--set").arg(format!("{variable}={value}"));
         }
-        let status = command.stdin(Stdio::null()).status().with_context(|| format!("starting the tasks of {name}"))?;
+        // Standard output leads to the supervisor, which reads verdicts there.
+        let output = Stdio::from(std::io::stderr());
+        let status = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .status()
+            .with_context(|| format!("starting the tasks of {name}"))?;
         ensure!(
             status.success(),
             "the tasks of {name} ended with {status}; their logs are below /var/lib/prefab/tasks"

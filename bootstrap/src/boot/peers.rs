@@ -11,7 +11,7 @@ use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::roster::RosterEntry;
 
 use super::Place;
-use super::phase::{Log, write_whole};
+use super::phase::write_whole;
 use crate::cloud::{Cloud, Identity};
 use crate::roster::{Answering, Presence, reach_all};
 
@@ -25,7 +25,8 @@ const MOST_REPORT_BYTES: usize = 1 << 20;
 /// Where each peer answers.
 pub(super) type Peers = BTreeMap<String, SocketAddr>;
 
-/// Announces this node, answers the others, and reaches each of them; `None` where the spec asks for no peers.
+/// Announces this node, answers the others, and reaches each of them within what is left of the deadline after the
+/// `elapsed` time of the boot; `None` where the spec asks for no peers.
 ///
 /// # Errors
 /// The roster cannot be used, or a peer did not answer before the deadline.
@@ -36,7 +37,7 @@ pub(super) fn meet(
     config: &NodeConfig,
     name: &str,
     identity: &Identity,
-    log: &mut Log,
+    elapsed: Duration,
 ) -> Result<Option<Peers>> {
     let presence =
         Presence::announce(cloud, seed.stack_uuid(), name, &identity.instance_id, identity.address, place.root)?;
@@ -45,7 +46,7 @@ pub(super) fn meet(
     }
     let nodes: Vec<String> = config.nodes.keys().cloned().collect();
     let answering = Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry };
-    let left = Duration::from_secs(config.peer_deadline_seconds.into()).saturating_sub(log.elapsed());
+    let left = Duration::from_secs(config.peer_deadline_seconds.into()).saturating_sub(elapsed);
     let deadline = Instant::now() + place.wait(left);
     let end = AtomicBool::new(false);
     let (reached, unreached) = std::thread::scope(|scope| {

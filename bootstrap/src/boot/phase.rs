@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a boot does, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     /// Tags and metadata.
@@ -87,6 +87,11 @@ impl Log {
     pub(crate) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.say("begins", "");
+    }
+
+    /// Another process has begun a phase and said so.
+    pub(crate) fn follow(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
     /// The phase that the boot is in.

@@ -7,7 +7,8 @@ use prefab_contract::boot_record::{BootRecord, SCHEMA_VERSION};
 use prefab_contract::node_seed::NodeSeed;
 
 use super::phase::{Phase, write_whole};
-use super::{Node, Place, Verdict};
+use super::progress::Known;
+use super::{Place, Verdict};
 use crate::cloud::{Cloud, Identity};
 
 /// A record of this boot, on its way to disk and bucket.
@@ -19,13 +20,13 @@ pub(super) fn going_on(name: &str, identity: &Identity, phase: Phase, elapsed: D
 }
 
 /// The boot has ended.
-pub(super) fn ended(node: &Node, verdict: &Verdict, elapsed: Duration) -> Record {
-    let instance_id = node.identity.as_ref().map(|identity| identity.instance_id.as_str()).unwrap_or_default();
+pub(super) fn ended(known: &Known, verdict: &Verdict, elapsed: Duration) -> Record {
+    let instance_id = known.identity.as_ref().map(|identity| identity.instance_id.as_str()).unwrap_or_default();
     let (stage, exit_code, reason) = match verdict {
         Verdict::Ready => ("ready", 0, String::new()),
         Verdict::NotReady { phase, reason } => (phase.name(), 1, one_line(reason)),
     };
-    record(node.name.as_deref().unwrap_or(instance_id), instance_id, stage, Some(exit_code), reason, elapsed)
+    record(known.name.as_deref().unwrap_or(instance_id), instance_id, stage, Some(exit_code), reason, elapsed)
 }
 
 fn record(

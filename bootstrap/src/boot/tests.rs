@@ -120,7 +120,9 @@ fn seed() -> NodeSeed {
 type Check = dyn Fn(Judged, &NodeConfig, &str) -> Result<()>;
 
 fn boot(cloud: &dyn Cloud, root: &Path, check: &Check) -> Result<Verdict> {
-    run(&seed(), cloud, Place { root, hurry: 100 }, &Steps { check, run_tasks: &|_, _, _| Ok(()) })
+    let (seed, place) = (seed(), Place { root, hurry: 100 });
+    let steps = Steps { check, run_tasks: &|_, _, _| Ok(()) };
+    run(&seed, cloud, place, &|progress| prove(&seed, cloud, place, &steps, progress))
 }
 
 const FINE: &Check = &|_, _, _| Ok(());

@@ -31,11 +31,16 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Nothing is asked yet. Endpoints may be replaced by AWS's own environment variables; cloud-init and systemd set none.
+    /// Nothing is asked yet. Patience is divided by `hurry`, which is 1 except in tests. Endpoints may be replaced by AWS's own environment variables; cloud-init and systemd set none.
     ///
     /// # Errors
     /// A variable that holds no address, or half a pair of keys.
-    pub(crate) fn new(seed: &NodeSeed, root: &Path, say: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
+    pub(crate) fn new(
+        seed: &NodeSeed,
+        root: &Path,
+        hurry: u32,
+        say: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let endpoints = Endpoints::new(&seed.region, &seed.url_suffix).with_environment(variable)?;
         let http = Arc::new(Client::new(root, Bounds::default()));
@@ -45,7 +50,9 @@ impl Aws {
         let clock = Clock::new(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
         });
-        let signed = Signed { http, endpoints, provider, clock, pace, policy: Policy::BOOT, say: Box::new(say) };
+        let Policy { delays, budget, denied } = Policy::BOOT;
+        let policy = Policy { delays, budget: budget / hurry, denied: denied / hurry };
+        let signed = Signed { http, endpoints, provider, clock, pace, policy, say: Box::new(say) };
         Ok(Self { imds, signed, bucket: seed.bucket.clone(), stack_id: seed.stack_id.clone() })
     }
 
