@@ -165,7 +165,6 @@ fn whatever_ends_a_proof_is_signalled_once_with_its_reason() {
                     lab.change_objects("config/");
                 }
                 let boot = node.then((row.late)()).boot();
-                eprintln!("{}: {:?}", row.name, boot.final_stage);
                 assert_not_ready(&boot, row.stage, row.words);
                 assert!(boot.final_stage < Duration::from_secs(120), "{}: {:?}", row.name, boot.final_stage);
             });
