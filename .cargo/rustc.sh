@@ -1,0 +1,12 @@
+#!/bin/sh
+# cargo's rustc-wrapper: programs hold the places of panics, and for a package from a registry that is a path of the
+# building machine. Named by package and version instead, they are the same bytes from every folder, cargo home and
+# mirror. (`trim-paths` of cargo, which would do it, is not stable.) Our own packages are relative already.
+case "${CARGO_PKG_NAME-}" in
+  '' | prefab | prefab-*) exec "$@" ;;
+esac
+name="$CARGO_PKG_NAME-$CARGO_PKG_VERSION"
+# A cargo home inside the workspace gives paths relative to it; generated code lies in OUT_DIR.
+exec "$@" --remap-path-prefix "$CARGO_MANIFEST_DIR=$name" \
+  --remap-path-prefix "${CARGO_MANIFEST_DIR#"$PWD/"}=$name" \
+  ${OUT_DIR:+--remap-path-prefix "$OUT_DIR=$name/out"}
