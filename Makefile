@@ -6,9 +6,9 @@ DIST := dist
 NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
-TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils
+TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux
 # What boots in real cloud-init need besides, which only root can have.
-ROOT_TOOLS := debootstrap:debootstrap ip:iproute2 unshare:util-linux nsenter:util-linux
+ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
 SKIPPED := target/skipped.txt
 
 .PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root demo test lint bench clean
