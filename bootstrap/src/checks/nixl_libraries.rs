@@ -73,7 +73,8 @@ pub(super) fn libraries(host: &Host, _plan: &Plan) -> Verdict {
 pub(super) fn plugins(host: &Host, plan: &Plan) -> Verdict {
     let packages = Packages::read(host)?;
     let loader = loader(host, &packages)?;
-    let loaded = Imported::read(host, &packages, &loader)?.loaded;
+    // Modules that cannot be read load nothing; nixl.libraries says so.
+    let loaded = Imported::read(host, &packages, &loader).map(|imported| imported.loaded).unwrap_or_default();
     // The wheel has each plugin twice; what is said of both is said once.
     let (mut loadable, mut broken) = (BTreeSet::new(), BTreeSet::new());
     for folder in plugin_folders(host, &packages)? {
