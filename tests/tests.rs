@@ -7,6 +7,7 @@ mod golden;
 mod invariants;
 mod prefab;
 mod python;
+mod release;
 
 mod bench_harness;
 mod cloud_init;
