@@ -1,14 +1,17 @@
-//! One case on this machine: two engines, from their start to their end, whatever happens between.
+//! One case of one rank: a target and an initiator, from their start to their end, whatever happens between. The target may
+//! be another node's; then its supervisor speaks for it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use prefab_contract::bench_report::Failure;
 use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
 
+use super::peer::FarTarget;
 use crate::engine::{Engine, Heard, Side};
 use crate::interrupt::Interrupt;
 
@@ -31,25 +34,108 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<Failure>,
 }
 
-/// The program and the clock of the engines.
+/// The program and the clock of the engines, and what ends them all.
 pub(crate) struct Engines<'a> {
     pub(crate) program: &'a Path,
     pub(crate) deadline_divisor: u32,
     pub(crate) interrupt: &'a Interrupt,
+    /// Set by a pair that fails: the others of its case end as well.
+    pub(crate) abandoned: &'a AtomicBool,
+}
+
+/// Where the target of a pair is.
+pub(crate) enum Place {
+    /// On this machine, still to be started.
+    Here,
+    /// On another node, listening, with what it says.
+    There(FarTarget, SocketAddr, Receiver<Heard>),
 }
 
 /// Runs one case and ends both engines. `on_round` sees each round as it comes.
 ///
 /// # Errors
-/// The target cannot be started; every later failure is part of the outcome.
-pub(crate) fn run_case(engines: &Engines<'_>, case: &CaseSpec, on_round: &mut dyn FnMut(&Round)) -> Result<Outcome> {
+/// The first engine cannot be started; every later failure is part of the outcome.
+pub(crate) fn run_case(
+    engines: &Engines<'_>,
+    case: &CaseSpec,
+    key: PairKey,
+    place: Place,
+    on_round: &mut dyn FnMut(&Round),
+) -> Result<Outcome> {
     let (sender, heard) = channel();
-    let mut pair = Pair { engines, case, key: fresh_key()?, sender, running: Vec::new() };
-    pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?;
+    let mut pair = Pair { engines, case, key, sender, running: Vec::new() };
+    match place {
+        Place::Here => pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?,
+        Place::There(target, address, words) => {
+            let sender = pair.sender.clone();
+            std::thread::spawn(move || words.into_iter().try_for_each(|word| sender.send((Side::Target, word))));
+            pair.running.push(Member::Far(target));
+            pair.start(Side::Initiator, Role::Initiator { connect: address })?;
+        }
+    }
     let mut outcome = Outcome::default();
     pair.follow(&heard, &mut outcome, on_round);
     pair.end(&mut outcome);
     Ok(outcome)
+}
+
+/// One end of a pair.
+enum Member {
+    /// A child of this process.
+    Own(Engine),
+    /// A child of another node's.
+    Far(FarTarget),
+}
+
+impl Member {
+    fn side(&self) -> Side {
+        match self {
+            Self::Own(engine) => engine.side(),
+            Self::Far(_) => Side::Target,
+        }
+    }
+
+    fn stage(&self) -> &'static str {
+        match self {
+            Self::Own(engine) => engine.stage().name(),
+            Self::Far(target) => target.course.stage().name(),
+        }
+    }
+
+    fn has_finished(&self) -> bool {
+        match self {
+            Self::Own(engine) => engine.has_finished(),
+            Self::Far(target) => target.course.has_finished(),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        match self {
+            Self::Own(engine) => engine.note(event),
+            Self::Far(target) => target.course.note(event),
+        }
+    }
+
+    fn is_overdue(&self) -> bool {
+        match self {
+            Self::Own(engine) => engine.is_overdue(),
+            Self::Far(target) => target.is_overdue(),
+        }
+    }
+
+    fn oddity(&self) -> Option<String> {
+        match self {
+            Self::Own(engine) => engine.oddity(),
+            Self::Far(_) => None,
+        }
+    }
+
+    fn end(&mut self, patience: Duration) -> Result<()> {
+        match self {
+            Self::Own(engine) => engine.end(patience).map(drop),
+            Self::Far(target) => target.end(patience),
+        }
+    }
 }
 
 struct Pair<'a> {
@@ -57,7 +143,7 @@ struct Pair<'a> {
     case: &'a CaseSpec,
     key: PairKey,
     sender: Sender<(Side, Heard)>,
-    running: Vec<Engine>,
+    running: Vec<Member>,
 }
 
 impl Pair<'_> {
@@ -69,7 +155,10 @@ impl Pair<'_> {
             role,
             deadline_divisor: self.engines.deadline_divisor,
         };
-        self.running.push(Engine::start(self.engines.program, side, start, self.sender.clone())?);
+        let sender = self.sender.clone();
+        // Nobody listens any more when the pair is over.
+        let heard = move |word| drop(sender.send((side, word)));
+        self.running.push(Member::Own(Engine::start(self.engines.program, side, start, heard)?));
         Ok(())
     }
 
@@ -86,6 +175,7 @@ impl Pair<'_> {
                     Some(self.failure(side, cause))
                 }
                 Ok((side, Heard::End)) => self.died(side),
+                Ok((side, Heard::Lost(cause))) => self.lost(side, cause),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
             };
             let failure = outcome.failure.take();
@@ -97,7 +187,7 @@ impl Pair<'_> {
     }
 
     fn have_both_finished(&self) -> bool {
-        self.running.len() == 2 && self.running.iter().all(Engine::has_finished)
+        self.running.len() == 2 && self.running.iter().all(Member::has_finished)
     }
 
     fn take(
@@ -107,8 +197,8 @@ impl Pair<'_> {
         outcome: &mut Outcome,
         on_round: &mut dyn FnMut(&Round),
     ) -> Option<Failure> {
-        if let Some(engine) = self.running.iter_mut().find(|engine| engine.side() == side) {
-            engine.note(&event);
+        if let Some(member) = self.running.iter_mut().find(|member| member.side() == side) {
+            member.note(&event);
         }
         match event {
             Event::Hello { engine_version, .. } => outcome.engine_version = Some(engine_version),
@@ -133,13 +223,14 @@ impl Pair<'_> {
     }
 
     fn failure(&self, side: Side, cause: String) -> Failure {
-        let stage = self.running.iter().find(|engine| engine.side() == side).map_or("start", |it| it.stage().name());
+        let stage = self.running.iter().find(|member| member.side() == side).map_or("start", Member::stage);
         Failure { side: side.name().to_owned(), stage: stage.to_owned(), cause, unavailable: false }
     }
 
     /// The end of an engine's output: right after its last word, a death before it.
     fn died(&mut self, side: Side) -> Option<Failure> {
-        let engine = self.running.iter_mut().find(|engine| engine.side() == side && !engine.has_finished())?;
+        let own = |member: &&mut Member| member.side() == side && !member.has_finished();
+        let Some(Member::Own(engine)) = self.running.iter_mut().find(own) else { return None };
         let cause = match engine.end(LAST_WORD_TIME) {
             Ok(status) => engine.autopsy(status),
             Err(error) => format!("{error:#}"),
@@ -147,24 +238,33 @@ impl Pair<'_> {
         Some(self.failure(side, cause))
     }
 
+    /// What another node says of its engine's end.
+    fn lost(&self, side: Side, cause: String) -> Option<Failure> {
+        let has_finished = self.running.iter().any(|member| member.side() == side && member.has_finished());
+        (!has_finished).then(|| self.failure(side, cause))
+    }
+
     fn interrupted(&self) -> Option<Failure> {
-        let signal = self.engines.interrupt.signal()?;
-        let stage = self.running.last().map_or("start", |engine| engine.stage().name());
-        let cause = format!("ended by signal {signal}");
-        Some(Failure { side: "supervisor".to_owned(), stage: stage.to_owned(), cause, unavailable: false })
+        let stage = self.running.last().map_or("start", Member::stage).to_owned();
+        let cause = match self.engines.interrupt.signal() {
+            Some(signal) => format!("ended by signal {signal}"),
+            None if self.engines.abandoned.load(Ordering::Relaxed) => "another rank of this case failed".to_owned(),
+            None => return None,
+        };
+        Some(Failure { side: "supervisor".to_owned(), stage, cause, unavailable: false })
     }
 
     fn overdue(&self) -> Option<Failure> {
-        let engine = self.running.iter().find(|engine| engine.is_overdue())?;
-        let cause = format!("the {} neither went on nor reported within its deadline", engine.side().name());
-        Some(self.failure(engine.side(), cause))
+        let member = self.running.iter().find(|member| member.is_overdue())?;
+        let cause = format!("the {} neither went on nor reported within its deadline", member.side().name());
+        Some(self.failure(member.side(), cause))
     }
 
     /// An engine that sees its peer gone reports a closed connection; the death is the better reason, and it may be
     /// heard a little later. So may what the kernel knows of a process that stands still.
     fn prefer_a_death(&mut self, heard: &Receiver<(Side, Heard)>, outcome: &mut Outcome) {
         let Some(failure) = &mut outcome.failure else { return };
-        let oddities: Vec<String> = self.running.iter().filter_map(Engine::oddity).collect();
+        let oddities: Vec<String> = self.running.iter().filter_map(Member::oddity).collect();
         for oddity in oddities {
             failure.cause = format!("{}; {oddity}", failure.cause);
         }
@@ -180,6 +280,10 @@ impl Pair<'_> {
                     outcome.failure = self.died(side).or(outcome.failure.take());
                     return;
                 }
+                Heard::Lost(cause) if side.name() != reporter => {
+                    outcome.failure = self.lost(side, cause).or(outcome.failure.take());
+                    return;
+                }
                 _ => {}
             }
         }
@@ -187,22 +291,13 @@ impl Pair<'_> {
 
     fn end(&mut self, outcome: &mut Outcome) {
         let patience = if outcome.failure.is_some() { Duration::ZERO } else { LAST_WORD_TIME };
-        for engine in &mut self.running {
-            if let Err(error) = engine.end(patience) {
-                let stage = engine.stage().name().to_owned();
-                let (side, cause) = (engine.side().name().to_owned(), format!("{error:#}"));
-                outcome.failure = Some(Failure { side, stage, cause, unavailable: false });
+        for member in &mut self.running {
+            if let Err(error) = member.end(patience) {
+                let stage = member.stage().to_owned();
+                let (side, cause) = (member.side().name().to_owned(), format!("{error:#}"));
+                // The first failure is the reason; this one comes of it.
+                outcome.failure.get_or_insert(Failure { side, stage, cause, unavailable: false });
             }
         }
     }
-}
-
-fn fresh_key() -> Result<PairKey> {
-    let mut bytes = [0; 32];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
-            .context("asking the system for a pair key")?;
-    }
-    Ok(PairKey::from_bytes(bytes))
 }

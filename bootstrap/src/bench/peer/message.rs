@@ -1,0 +1,81 @@
+//! What the supervisors of two nodes say to each other. The one with the initiators asks, the other hosts the targets.
+
+use std::net::SocketAddr;
+
+use prefab_contract::engine::{CaseSpec, Event};
+use serde::{Deserialize, Serialize};
+
+/// The version of these documents. A host refuses every other.
+pub(crate) const VERSION: u32 = 1;
+
+/// What the guest asks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Ask {
+    /// The first document: to be the one benchmark of this host until the channel ends.
+    Enter {
+        /// [`VERSION`].
+        version: u32,
+        /// The version of the guest's package: engines of two releases may measure differently.
+        release: String,
+    },
+    /// Start a target for each rank of a case.
+    Begin {
+        /// From 1; a new one for each case of a benchmark.
+        case: u32,
+        /// How many targets.
+        ranks: u32,
+        /// What they serve.
+        spec: CaseSpec,
+        /// Divides every deadline; 1 except in tests.
+        deadline_divisor: u32,
+    },
+    /// End the targets of the case that still run.
+    Abandon {},
+}
+
+/// What the host tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "tell", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum Tell {
+    /// The guest is the one benchmark here.
+    Welcome {
+        /// The kernel's release, for the report.
+        kernel: Option<String>,
+        /// Processors that engines may use.
+        cpus: u64,
+        /// The load average of the last minute.
+        load: Option<f64>,
+    },
+    /// Another benchmark is here.
+    Busy {
+        /// The node that it belongs to.
+        guest: String,
+    },
+    /// The guest, or its case, is refused; nothing was started.
+    Refused {
+        /// What was found, what was expected, what to do.
+        reason: String,
+    },
+    /// All targets of the case listen.
+    Listening {
+        /// A place for each rank, in their order.
+        addresses: Vec<SocketAddr>,
+    },
+    /// What a target said.
+    Engine {
+        /// Which.
+        rank: u32,
+        /// Its words.
+        event: Event,
+    },
+    /// A target ended before its time, and not by a word of its own.
+    Lost {
+        /// Which.
+        rank: u32,
+        /// How.
+        cause: String,
+    },
+    /// No target of the case runs any more.
+    Over {},
+}
