@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use prefab_contract::engine::PairKey;
 use prefab_contract::roster::{RosterEntry, SCHEMA_VERSION};
 
-pub(crate) use answer::{Answering, Host};
+pub(crate) use answer::Answering;
 pub(crate) use reach::{Met, meet, reach_all};
 
 use crate::cloud::Cloud;

@@ -25,8 +25,12 @@ impl Mistakes {
         expected: impl Into<String>,
         action: impl Into<String>,
     ) {
-        let mistake =
-            Mistake { option: option.to_owned(), found: found.into(), expected: expected.into(), action: action.into() };
+        let mistake = Mistake {
+            option: option.to_owned(),
+            found: found.into(),
+            expected: expected.into(),
+            action: action.into(),
+        };
         // One cause may come up for each case; it is one mistake.
         if !self.0.contains(&mistake) {
             self.0.push(mistake);
@@ -35,12 +39,12 @@ impl Mistakes {
 
     /// The value, or a mistake and nothing.
     pub(crate) fn take<T>(&mut self, option: &str, read: Result<T, Wrong>) -> Option<T> {
-        read.map_err(|Wrong { found, expected, action }| self.add(option, found, expected, action)).ok()
+        read.map_err(|wrong| self.take_wrong(option, wrong)).ok()
     }
 
-    /// Whether nothing was wrong.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Adds a value that cannot be.
+    pub(crate) fn take_wrong(&mut self, option: &str, Wrong { found, expected, action }: Wrong) {
+        self.add(option, found, expected, action);
     }
 
     /// Fails with everything that is wrong.

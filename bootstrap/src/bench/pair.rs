@@ -11,9 +11,10 @@ use anyhow::Result;
 use prefab_contract::bench_report::Failure;
 use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
 
-use super::peer::FarTarget;
+use super::peer::{FarTarget, Listening};
 use crate::engine::{Engine, Heard, Side};
 use crate::interrupt::Interrupt;
+use crate::roster::fresh_secret;
 
 /// How often deadlines and signals are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -21,8 +22,11 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long an engine may take to end after its last word, or after its peer's.
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
+/// Why a pair ended that had no fault of its own.
+pub(crate) const ABANDONED: &str = "another pair of this case failed";
+
 /// What a case brought.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Outcome {
     /// The engine's version, if one spoke.
     pub(crate) engine_version: Option<String>,
@@ -34,39 +38,42 @@ pub(crate) struct Outcome {
     pub(crate) failure: Option<Failure>,
 }
 
-/// The program and the clock of the engines, and what ends them all.
+/// The program and the clock of the engines.
 pub(crate) struct Engines<'a> {
     pub(crate) program: &'a Path,
     pub(crate) deadline_divisor: u32,
     pub(crate) interrupt: &'a Interrupt,
-    /// Set by a pair that fails: the others of its case end as well.
-    pub(crate) abandoned: &'a AtomicBool,
 }
 
 /// Where the target of a pair is.
 pub(crate) enum Place {
     /// On this machine, still to be started.
     Here,
-    /// On another node, listening, with what it says.
-    There(FarTarget, SocketAddr, Receiver<Heard>),
+    /// On another node, and listening.
+    There(Listening),
 }
 
-/// Runs one case and ends both engines. `on_round` sees each round as it comes.
+/// Runs one case and ends both engines. `on_round` sees each round as it comes; `abandoned` is set when another pair of the
+/// case has failed.
 ///
 /// # Errors
 /// The first engine cannot be started; every later failure is part of the outcome.
 pub(crate) fn run_case(
     engines: &Engines<'_>,
+    abandoned: &AtomicBool,
     case: &CaseSpec,
-    key: PairKey,
     place: Place,
     on_round: &mut dyn FnMut(&Round),
 ) -> Result<Outcome> {
     let (sender, heard) = channel();
-    let mut pair = Pair { engines, case, key, sender, running: Vec::new() };
+    let key = match &place {
+        Place::Here => fresh_secret()?,
+        Place::There(listening) => listening.key.clone(),
+    };
+    let mut pair = Pair { engines, abandoned, case, key, sender, running: Vec::new() };
     match place {
         Place::Here => pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?,
-        Place::There(target, address, words) => {
+        Place::There(Listening { target, address, words, .. }) => {
             let sender = pair.sender.clone();
             std::thread::spawn(move || words.into_iter().try_for_each(|word| sender.send((Side::Target, word))));
             pair.running.push(Member::Far(target));
@@ -140,6 +147,7 @@ impl Member {
 
 struct Pair<'a> {
     engines: &'a Engines<'a>,
+    abandoned: &'a AtomicBool,
     case: &'a CaseSpec,
     key: PairKey,
     sender: Sender<(Side, Heard)>,
@@ -208,6 +216,9 @@ impl Pair<'_> {
             }
             Event::Ready { connect_us, registration_us } => outcome.ready_us = Some((connect_us, registration_us)),
             Event::Round(round) => {
+                if let Some(cause) = self.miscounted(&round) {
+                    return Some(self.failure(side, cause));
+                }
                 on_round(&round);
                 outcome.rounds.push(round);
             }
@@ -220,6 +231,18 @@ impl Pair<'_> {
             }
         }
         None
+    }
+
+    /// Bytes are counted where they arrive; a figure that claims others is none.
+    fn miscounted(&self, round: &Round) -> Option<String> {
+        let expected = self.case.shape.payload_bytes().saturating_mul(u64::from(self.case.mode.outstanding()));
+        let off = |bytes: u64| bytes.abs_diff(expected).saturating_mul(100) > expected;
+        (off(round.initiator_bytes) || off(round.target_bytes)).then(|| {
+            format!(
+                "found {} bytes in round {} by the initiator's count and {} by the target's, expected {expected} by both",
+                round.initiator_bytes, round.number, round.target_bytes
+            )
+        })
     }
 
     fn failure(&self, side: Side, cause: String) -> Failure {
@@ -248,7 +271,7 @@ impl Pair<'_> {
         let stage = self.running.last().map_or("start", Member::stage).to_owned();
         let cause = match self.engines.interrupt.signal() {
             Some(signal) => format!("ended by signal {signal}"),
-            None if self.engines.abandoned.load(Ordering::Relaxed) => "another rank of this case failed".to_owned(),
+            None if self.abandoned.load(Ordering::Relaxed) => ABANDONED.to_owned(),
             None => return None,
         };
         Some(Failure { side: "supervisor".to_owned(), stage, cause, unavailable: false })

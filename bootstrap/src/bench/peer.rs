@@ -9,10 +9,11 @@ mod message;
 use prefab_contract::engine::PairKey;
 use prefab_contract::roster::proof;
 
-pub(crate) use guest::{FarTarget, Guest};
+pub(crate) use guest::{Begun, FarTarget, Guest, Listening};
 pub(crate) use host::House;
+pub(crate) use message::Group;
 
-/// The key of one rank's engines in one case: no other case, rank or visit has it.
-fn engine_key(session: &PairKey, case: u32, rank: u32) -> PairKey {
-    proof(session, &[b"engine", &case.to_be_bytes(), &rank.to_be_bytes()])
+/// The key of one target and its initiator: no other case, target or visit has it.
+fn engine_key(session: &PairKey, case: u32, target: u32) -> PairKey {
+    proof(session, &[b"engine", &case.to_be_bytes(), &target.to_be_bytes()])
 }

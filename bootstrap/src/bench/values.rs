@@ -47,7 +47,11 @@ pub(crate) fn bytes(text: &str, bounds: RangeInclusive<u64>, action: &str) -> Re
     let bytes = shift.zip(text[..digits].parse::<u64>().ok()).and_then(|(shift, count)| count.checked_mul(1 << shift));
     bytes.filter(|bytes| bounds.contains(bytes)).ok_or_else(|| Wrong {
         found: format!("`{text}`"),
-        expected: format!("bytes such as 8192 or 8KiB, from {} to {}", in_units(*bounds.start()), in_units(*bounds.end())),
+        expected: format!(
+            "bytes such as 8192 or 8KiB, from {} to {}",
+            in_units(*bounds.start()),
+            in_units(*bounds.end())
+        ),
         action: action.to_owned(),
     })
 }
@@ -91,7 +95,8 @@ mod tests {
         {
             assert_eq!(bytes(text, 1..=1 << 40, ""), Ok(expected), "{text}");
         }
-        for wrong in ["", "KiB", "8kb", "8 KB", "-1", "1.5KiB", "0", "99999999999999999999", "17179869184GiB", "8KiBB"] {
+        for wrong in ["", "KiB", "8kb", "8 KB", "-1", "1.5KiB", "0", "99999999999999999999", "17179869184GiB", "8KiBB"]
+        {
             let found = bytes(wrong, 1..=1 << 40, "write 8KiB").unwrap_err();
             assert_eq!(found.expected, "bytes such as 8192 or 8KiB, from 1 B to 1024 GiB", "{wrong}");
         }

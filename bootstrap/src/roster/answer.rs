@@ -23,7 +23,7 @@ pub(crate) struct Answering<'a> {
     pub(crate) cloud: &'a dyn Cloud,
     /// The stack.
     pub(crate) stack_uuid: &'a str,
-    /// The nodes of the cluster: nobody else is answered.
+    /// The nodes of the cluster: nobody else is answered. Empty where the roster alone decides.
     pub(crate) nodes: &'a [String],
     /// This node's entry.
     pub(crate) own: &'a RosterEntry,
@@ -75,7 +75,8 @@ impl Answering<'_> {
     }
 
     fn key_of(&self, name: &str) -> Result<PairKey> {
-        anyhow::ensure!(self.nodes.iter().any(|node| node == name), "`{name}` is no node of this cluster");
+        let is_node = self.nodes.is_empty() || self.nodes.iter().any(|node| node == name);
+        anyhow::ensure!(is_node, "`{name}` is no node of this cluster");
         let entry = super::entry_of(self.cloud, self.stack_uuid, name)?;
         Ok(pair_key(&entry, self.own))
     }

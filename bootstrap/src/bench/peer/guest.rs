@@ -3,20 +3,20 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use prefab_contract::engine::{CaseSpec, PairKey};
+use prefab_contract::engine::PairKey;
 
 use super::channel::{self, End, Incoming, Outgoing};
-use super::message::{Ask, Tell, VERSION};
+use super::message::{Ask, Group, Tell, VERSION};
 use crate::engine::{Course, Heard};
 use crate::exit::HeldElsewhere;
 use crate::roster::Met;
 
-/// How long a host may take for an answer: it may have to end an engine that takes neither of two signals.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long a host may take for an answer: engines load libraries and drivers before they listen, or have to be ended.
+const ANSWER: Duration = Duration::from_secs(75);
 
 /// How much longer a host may be silent about a target than that target's supervisor may take.
 const GRACE: Duration = Duration::from_secs(6);
@@ -39,10 +39,10 @@ pub(crate) struct Guest {
 /// What the thread that listens shares with the cases.
 #[derive(Default)]
 struct Hall {
-    /// Where the words of each target go.
-    targets: Mutex<Vec<Sender<Heard>>>,
-    /// No target of the case runs any more.
-    is_over: AtomicBool,
+    /// Where the words of each target go, and whether it has ended.
+    targets: Mutex<Vec<(Sender<Heard>, bool)>>,
+    /// All targets listen.
+    is_listening: AtomicBool,
 }
 
 /// What the host is.
@@ -60,12 +60,30 @@ pub(crate) struct HostFacts {
 pub(crate) struct FarTarget {
     /// How far it has come.
     pub(crate) course: Course,
+    number: u32,
     ask: Outgoing,
     hall: Arc<Hall>,
 }
 
-/// One rank's target, where it listens, what it says, and the key for it.
-pub(crate) type Listening = (FarTarget, SocketAddr, Receiver<Heard>, PairKey);
+/// A target that listens: where, what it says, and the key for it.
+pub(crate) struct Listening {
+    /// The target.
+    pub(crate) target: FarTarget,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// What it says from now on.
+    pub(crate) words: Receiver<Heard>,
+    /// What its initiator needs.
+    pub(crate) key: PairKey,
+}
+
+/// What became of the request to begin.
+pub(crate) enum Begun {
+    /// All targets listen.
+    Listening(Vec<Listening>),
+    /// They have ended before; what they said, in the order of the targets.
+    Ended(Vec<Heard>),
+}
 
 impl Guest {
     /// Asks a peer to host this benchmark.
@@ -91,26 +109,32 @@ impl Guest {
         }
     }
 
-    /// Has the host start the targets of a case.
+    /// Has the host start targets.
     ///
     /// # Errors
     /// The host refuses, or is gone.
-    pub(crate) fn begin(&mut self, spec: &CaseSpec, ranks: u32, deadline_divisor: u32) -> Result<Vec<Listening>> {
+    pub(crate) fn begin(&mut self, groups: Vec<Group>, deadline_divisor: u32) -> Result<Begun> {
         self.cases += 1;
-        let (senders, words): (Vec<_>, Vec<_>) = (0..ranks).map(|_| channel()).unzip();
-        *self.hall.targets.lock().unwrap_or_else(PoisonError::into_inner) = senders;
-        self.hall.is_over.store(false, Ordering::Relaxed);
-        self.ask.send(&Ask::Begin { case: self.cases, ranks, spec: spec.clone(), deadline_divisor })?;
+        let targets: u32 = groups.iter().map(|group| group.count).sum();
+        let (senders, words): (Vec<_>, Vec<_>) = (0..targets)
+            .map(|_| {
+                let (sender, words) = channel();
+                ((sender, false), words)
+            })
+            .unzip();
+        *self.hall.targets() = senders;
+        self.ask.send(&Ask::Begin { case: self.cases, groups, deadline_divisor })?;
         let addresses = match self.answer()? {
             Tell::Listening { addresses } if addresses.len() == words.len() => addresses,
+            Tell::Over {} => return Ok(Begun::Ended(words.iter().flat_map(Receiver::try_iter).collect())),
             other => return Err(self.unexpected(other)),
         };
-        let targets = addresses.into_iter().zip(words).zip(0..).map(|((address, words), rank)| {
-            let key = super::engine_key(&self.session, self.cases, rank);
+        let listening = addresses.into_iter().zip(words).zip(0..).map(|((address, words), number)| {
             let (ask, hall) = (self.ask.clone(), Arc::clone(&self.hall));
-            (FarTarget { course: Course::begin(), ask, hall }, address, words, key)
+            let target = FarTarget { course: Course::begin(), number, ask, hall };
+            Listening { target, address, words, key: super::engine_key(&self.session, self.cases, number) }
         });
-        Ok(targets.collect())
+        Ok(Begun::Listening(listening.collect()))
     }
 
     fn answer(&mut self) -> Result<Tell> {
@@ -135,25 +159,25 @@ impl FarTarget {
         self.course.is_overdue(GRACE)
     }
 
-    /// Waits for the end of the case at the host, and asks for it after `patience`.
+    /// Waits for its end, and asks for it after `patience`.
     ///
     /// # Errors
-    /// The host does not say that its engines have ended.
+    /// The host does not say that it has ended.
     pub(crate) fn end(&self, patience: Duration) -> Result<()> {
         if self.is_over_within(patience) {
             return Ok(());
         }
         // A broken channel ends the targets there as well.
-        let _broken = self.ask.send(&Ask::Abandon {});
+        let _broken = self.ask.send(&Ask::Abandon { target: self.number });
         if self.is_over_within(END) {
             return Ok(());
         }
-        bail!("the host did not say that its targets have ended; see there")
+        bail!("the host did not say that its target has ended; see there")
     }
 
     fn is_over_within(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
-        while !self.hall.is_over.load(Ordering::Relaxed) {
+        while !self.hall.has_ended(self.number) {
             if Instant::now() >= until {
                 return false;
             }
@@ -167,28 +191,53 @@ impl FarTarget {
 fn listen(mut heard: Incoming, hall: &Hall, answers: &Sender<Result<Tell>>) {
     let lost = loop {
         match heard.receive() {
-            Ok(Some(Tell::Engine { rank, event })) => hall.tell(rank, Heard::Event(event)),
-            Ok(Some(Tell::Lost { rank, cause })) => hall.tell(rank, Heard::Lost(cause)),
-            Ok(Some(Tell::Over {})) => hall.is_over.store(true, Ordering::Relaxed),
+            Ok(Some(Tell::Engine { target, event })) => hall.tell(target, Heard::Event(event)),
+            Ok(Some(Tell::Lost { target, cause })) => hall.tell(target, Heard::Lost(cause)),
+            Ok(Some(Tell::Over {})) => {
+                // Who waits for targets to listen must hear of it as well.
+                if !hall.is_listening.swap(false, Ordering::Relaxed) {
+                    drop(answers.send(Ok(Tell::Over {})));
+                }
+            }
+            Ok(Some(Tell::Ended { target })) => hall.end(target),
+            Ok(Some(listening @ Tell::Listening { .. })) => {
+                hall.is_listening.store(true, Ordering::Relaxed);
+                drop(answers.send(Ok(listening)));
+            }
             Ok(Some(answer)) => drop(answers.send(Ok(answer))),
             Ok(None) => break anyhow!("the host closed the channel"),
             Err(error) => break error,
         }
     };
     let cause = format!("{lost:#}");
-    for target in &*hall.targets.lock().unwrap_or_else(PoisonError::into_inner) {
+    for (target, has_ended) in &mut *hall.targets() {
         let _gone = target.send(Heard::Lost(cause.clone()));
+        *has_ended = true;
     }
-    hall.is_over.store(true, Ordering::Relaxed);
     let _gone = answers.send(Err(lost));
 }
 
 impl Hall {
-    fn tell(&self, rank: u32, word: Heard) {
-        let targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(target) = usize::try_from(rank).ok().and_then(|rank| targets.get(rank)) {
+    fn targets(&self) -> MutexGuard<'_, Vec<(Sender<Heard>, bool)>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, target: u32, word: Heard) {
+        if let Some((target, _)) = usize::try_from(target).ok().and_then(|target| self.targets().get(target).cloned()) {
             // The case may be over for this side.
             let _gone = target.send(word);
         }
+    }
+
+    fn end(&self, target: u32) {
+        let mut targets = self.targets();
+        if let Some((_, has_ended)) = usize::try_from(target).ok().and_then(|target| targets.get_mut(target)) {
+            *has_ended = true;
+        }
+    }
+
+    fn has_ended(&self, target: u32) -> bool {
+        // A target of an earlier case is gone.
+        usize::try_from(target).ok().and_then(|target| self.targets().get(target).map(|entry| entry.1)).unwrap_or(true)
     }
 }

@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Start};
+use anyhow::{Context as _, Result, bail, ensure};
+use prefab_contract::engine::{Event, MESSAGE_VERSION, PairKey, Role, Start, Transport};
 
 use super::channel::{self, End, Incoming, Outgoing};
-use super::message::{Ask, Tell, VERSION};
+use super::message::{Ask, Group, Tell, VERSION};
 use crate::bench::machine;
+use crate::bench::rules::is_within_one_machine;
 use crate::engine::{Engine, Heard, Side};
 
 /// How often deadlines and the end of this program are looked at.
@@ -21,8 +22,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long an engine may take to end after its last word.
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
-/// More ranks than any instance type has GPUs.
-const MOST_RANKS: u32 = 64;
+/// More targets than any instance type has GPUs, for each prompt of a mix.
+const MOST_TARGETS: u32 = 256;
 
 /// What a node needs to host benchmarks.
 pub(crate) struct House<'a> {
@@ -37,11 +38,16 @@ pub(crate) struct House<'a> {
 }
 
 impl House<'_> {
+    /// Serves one peer until its connection ends; whoever is at the other end knows of every fault first.
+    pub(crate) fn welcome(&self, stream: TcpStream, guest: &str, session: PairKey) {
+        let _told = self.serve(stream, guest, session);
+    }
+
     /// Serves one peer until its connection ends. A peer that only greets has closed it already.
     ///
     /// # Errors
     /// The channel broke; whatever ran is ended by then.
-    pub(crate) fn serve(&self, stream: TcpStream, guest: &str, session: PairKey) -> Result<()> {
+    fn serve(&self, stream: TcpStream, guest: &str, session: PairKey) -> Result<()> {
         let (tell, mut asked) = channel::open(stream, session.clone(), End::Answerer, 1)?;
         let Some(first) = asked.receive()? else { return Ok(()) };
         if let Err(refused) = entrance(&first) {
@@ -77,8 +83,8 @@ impl House<'_> {
         std::thread::spawn(move || listen(asked, &ear));
         while !self.end.load(Ordering::Relaxed) {
             match news.recv_timeout(TICK) {
-                Ok(News::Asked(Ask::Begin { case, ranks, spec, deadline_divisor })) => {
-                    let started = self.start(session, case, ranks, &spec, deadline_divisor, &sender);
+                Ok(News::Asked(Ask::Begin { case, groups, deadline_divisor })) => {
+                    let started = self.start(session, case, &groups, deadline_divisor, &sender);
                     match started {
                         Ok(engines) => Targets { tell, engines, addresses: Vec::new() }.serve(&news, self.end)?,
                         Err(error) => tell.send(&Tell::Refused { reason: format!("{error:#}") })?,
@@ -97,37 +103,66 @@ impl House<'_> {
         &self,
         session: &PairKey,
         case: u32,
-        ranks: u32,
-        spec: &CaseSpec,
+        groups: &[Group],
         deadline_divisor: u32,
         sender: &Sender<News>,
     ) -> Result<Vec<Option<Engine>>> {
-        ensure!((1..=MOST_RANKS).contains(&ranks), "found {ranks} ranks, expected 1 to {MOST_RANKS}; use fewer");
-        ensure!((1..=1000).contains(&deadline_divisor), "found the deadline divisor {deadline_divisor}, expected 1 to 1000");
-        spec.shape.validate()?;
-        ensure!(spec.transport.crosses_machines(), "{} works within one machine; use another transport", spec.transport);
-        machine::check_memory(spec.shape.pool_bytes().saturating_mul(u64::from(ranks)))?;
-        (0..ranks)
-            .map(|rank| {
+        examine(groups)?;
+        ensure!(
+            (1..=1000).contains(&deadline_divisor),
+            "found the deadline divisor {deadline_divisor}, expected 1 to 1000"
+        );
+        let each = groups.iter().flat_map(|Group { spec, count }| (0..*count).map(move |_| spec));
+        each.zip(0..)
+            .map(|(spec, target)| {
                 let start = Start {
                     version: MESSAGE_VERSION,
-                    pair_key: super::engine_key(session, case, rank),
+                    pair_key: super::engine_key(session, case, target),
                     case: spec.clone(),
                     role: Role::Target { listen: SocketAddr::new(self.address, 0) },
                     deadline_divisor,
                 };
                 let sender = sender.clone();
-                let heard = move |word| drop(sender.send(News::Heard(rank, word)));
+                let heard = move |word| drop(sender.send(News::Heard(target, word)));
                 Engine::start(&self.engine, Side::Target, start, heard).map(Some).context("starting a target")
             })
             .collect()
     }
 }
 
+/// What a guest may not ask of this machine, before anything is started.
+fn examine(groups: &[Group]) -> Result<()> {
+    let targets = groups.iter().map(|group| group.count).fold(0, u32::saturating_add);
+    ensure!((1..=MOST_TARGETS).contains(&targets), "found {targets} targets, expected 1 to {MOST_TARGETS}; use fewer");
+    let mut needed = 0_u64;
+    for Group { spec, count } in groups {
+        spec.shape.validate()?;
+        ensure!(
+            !is_within_one_machine(spec.transport),
+            "found {}, expected a transport between machines; use another one",
+            spec.transport
+        );
+        let pool_bytes = spec.shape.pool_bytes();
+        needed = needed.saturating_add(pool_bytes.saturating_mul(u64::from(*count)));
+        if matches!(spec.transport, Transport::Efa | Transport::EfaDirect)
+            && let Some(limit) = machine::memlock_shortage(pool_bytes)
+        {
+            bail!(
+                "found a limit of {limit} bytes of locked memory, expected {pool_bytes} for one pool; set \
+                 LimitMEMLOCK=infinity for the service that answers peers"
+            );
+        }
+    }
+    if let Some(shortage) = machine::memory_shortage(needed) {
+        bail!("found {}, expected {}; use fewer tokens or endpoints", shortage.found, shortage.expected);
+    }
+    Ok(())
+}
+
 /// The first document of a guest.
 fn entrance(first: &Ask) -> Result<()> {
     let Ask::Enter { version, release } = first else {
-        anyhow::bail!("found a request before the entrance, expected to be asked for entrance first");
+        bail!("found a request before the entrance, expected to be asked for entrance first");
     };
     let own = env!("CARGO_PKG_VERSION");
     ensure!(
@@ -168,7 +203,7 @@ fn listen(mut asked: Incoming, news: &Sender<News>) {
     }
 }
 
-/// The targets of one case; those that have ended are gone. Dropping ends the others.
+/// The targets of one request to begin; those that have ended are gone. Dropping ends the others.
 struct Targets<'a> {
     tell: &'a Outgoing,
     engines: Vec<Option<Engine>>,
@@ -183,8 +218,8 @@ impl Targets<'_> {
     fn serve(mut self, news: &Receiver<News>, end: &AtomicBool) -> Result<()> {
         while self.engines.iter().any(Option::is_some) {
             match news.recv_timeout(TICK) {
-                Ok(News::Heard(rank, word)) => self.take(rank, word)?,
-                Ok(News::Asked(Ask::Abandon {})) => self.end_all("its guest abandoned the case")?,
+                Ok(News::Heard(target, word)) => self.take(target, word)?,
+                Ok(News::Asked(Ask::Abandon { target })) => self.forget(target)?,
                 Ok(News::Asked(_)) => self.end_all("its guest asked for another case before this one was over")?,
                 Ok(News::Left(left)) => {
                     self.engines.clear();
@@ -200,26 +235,26 @@ impl Targets<'_> {
         self.tell.send(&Tell::Over {})
     }
 
-    fn take(&mut self, rank: u32, word: Heard) -> Result<()> {
-        let Some(engine) = self.engine(rank) else { return Ok(()) };
+    fn take(&mut self, target: u32, word: Heard) -> Result<()> {
+        let Some(engine) = self.engine(target) else { return Ok(()) };
         match word {
-            Heard::Event(Event::Listening { address }) => self.listens(rank, address),
+            Heard::Event(Event::Listening { address }) => self.listens(target, address),
             Heard::Event(event) => {
                 engine.note(&event);
-                self.tell.send(&Tell::Engine { rank, event })
+                self.tell.send(&Tell::Engine { target, event })
             }
-            Heard::Garbage(line) => self.lose(rank, &format!("found the line {line:?}, expected an event")),
+            Heard::Garbage(line) => self.lose(target, &format!("found the line {line:?}, expected an event")),
             Heard::End | Heard::Lost(_) => {
                 let has_finished = engine.has_finished();
                 let ended = engine.end(LAST_WORD_TIME).map(|status| engine.autopsy(status));
                 let cause = ended.unwrap_or_else(|error| format!("{error:#}"));
-                if has_finished { self.forget(rank) } else { self.lose(rank, &cause) }
+                if has_finished { self.forget(target) } else { self.lose(target, &cause) }
             }
         }
     }
 
-    fn listens(&mut self, rank: u32, address: SocketAddr) -> Result<()> {
-        self.addresses.push((rank, address));
+    fn listens(&mut self, target: u32, address: SocketAddr) -> Result<()> {
+        self.addresses.push((target, address));
         if self.addresses.len() < self.engines.len() {
             return Ok(());
         }
@@ -229,40 +264,41 @@ impl Targets<'_> {
     }
 
     fn end_overdue(&mut self) -> Result<()> {
-        for rank in self.running() {
-            let Some(engine) = self.engine(rank).filter(|engine| engine.is_overdue()) else { continue };
+        for target in self.running() {
+            let Some(engine) = self.engine(target).filter(|engine| engine.is_overdue()) else { continue };
             let oddity = engine.oddity().map_or_else(String::new, |oddity| format!("; {oddity}"));
-            self.lose(rank, &format!("the target neither went on nor reported within its deadline{oddity}"))?;
+            self.lose(target, &format!("the target neither went on nor reported within its deadline{oddity}"))?;
         }
         Ok(())
     }
 
     fn end_all(&mut self, cause: &str) -> Result<()> {
-        self.running().into_iter().try_for_each(|rank| self.lose(rank, cause))
+        self.running().into_iter().try_for_each(|target| self.lose(target, cause))
     }
 
     /// Tells first: ending may take its time, and the guest's engines wait meanwhile.
-    fn lose(&mut self, rank: u32, cause: &str) -> Result<()> {
-        let told = self.tell.send(&Tell::Lost { rank, cause: cause.to_owned() });
-        self.forget(rank)?;
+    fn lose(&mut self, target: u32, cause: &str) -> Result<()> {
+        let told = self.tell.send(&Tell::Lost { target, cause: cause.to_owned() });
+        self.forget(target)?;
         told
     }
 
-    fn forget(&mut self, rank: u32) -> Result<()> {
-        if let Some(slot) = self.engines.get_mut(usize::try_from(rank)?)
+    fn forget(&mut self, target: u32) -> Result<()> {
+        if let Some(slot) = self.engines.get_mut(usize::try_from(target)?)
             && let Some(mut engine) = slot.take()
         {
             engine.end(Duration::ZERO)?;
+            self.tell.send(&Tell::Ended { target })?;
         }
         Ok(())
     }
 
-    fn engine(&mut self, rank: u32) -> Option<&mut Engine> {
-        self.engines.get_mut(usize::try_from(rank).ok()?)?.as_mut()
+    fn engine(&mut self, target: u32) -> Option<&mut Engine> {
+        self.engines.get_mut(usize::try_from(target).ok()?)?.as_mut()
     }
 
     fn running(&self) -> Vec<u32> {
         let numbered = (0..).zip(&self.engines);
-        numbered.filter(|(_, engine)| engine.is_some()).map(|(rank, _)| rank).collect()
+        numbered.filter(|(_, engine)| engine.is_some()).map(|(target, _)| target).collect()
     }
 }

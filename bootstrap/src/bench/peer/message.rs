@@ -19,19 +19,30 @@ pub(crate) enum Ask {
         /// The version of the guest's package: engines of two releases may measure differently.
         release: String,
     },
-    /// Start a target for each rank of a case.
+    /// Start targets, which are numbered through over all groups.
     Begin {
-        /// From 1; a new one for each case of a benchmark.
+        /// From 1; a new one each time.
         case: u32,
-        /// How many targets.
-        ranks: u32,
         /// What they serve.
-        spec: CaseSpec,
+        groups: Vec<Group>,
         /// Divides every deadline; 1 except in tests.
         deadline_divisor: u32,
     },
-    /// End the targets of the case that still run.
-    Abandon {},
+    /// End a target, if it still runs.
+    Abandon {
+        /// Which.
+        target: u32,
+    },
+}
+
+/// Targets that serve the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Group {
+    /// What each of them serves.
+    pub(crate) spec: CaseSpec,
+    /// How many.
+    pub(crate) count: u32,
 }
 
 /// What the host tells.
@@ -57,25 +68,30 @@ pub(crate) enum Tell {
         /// What was found, what was expected, what to do.
         reason: String,
     },
-    /// All targets of the case listen.
+    /// All targets listen.
     Listening {
-        /// A place for each rank, in their order.
+        /// A place for each target, in their order.
         addresses: Vec<SocketAddr>,
     },
     /// What a target said.
     Engine {
         /// Which.
-        rank: u32,
+        target: u32,
         /// Its words.
         event: Event,
     },
     /// A target ended before its time, and not by a word of its own.
     Lost {
         /// Which.
-        rank: u32,
+        target: u32,
         /// How.
         cause: String,
     },
-    /// No target of the case runs any more.
+    /// A target's process has ended.
+    Ended {
+        /// Which.
+        target: u32,
+    },
+    /// No target runs any more.
     Over {},
 }
