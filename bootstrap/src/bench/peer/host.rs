@@ -85,9 +85,12 @@ impl House<'_> {
             match news.recv_timeout(TICK) {
                 Ok(News::Asked(Ask::Begin { case, groups, deadline_divisor })) => {
                     let started = self.start(session, case, &groups, deadline_divisor, &sender);
-                    match started {
+                    let is_left = match started {
                         Ok(engines) => Targets { tell, engines, addresses: Vec::new() }.serve(&news, self.end)?,
-                        Err(error) => tell.send(&Tell::Refused { reason: format!("{error:#}") })?,
+                        Err(error) => tell.send(&Tell::Refused { reason: format!("{error:#}") }).map(|()| false)?,
+                    };
+                    if is_left {
+                        return Ok(());
                     }
                 }
                 // The targets of the last case may still speak, and the guest may abandon what is over.
@@ -211,11 +214,11 @@ struct Targets<'a> {
 }
 
 impl Targets<'_> {
-    /// Serves until no target runs any more.
+    /// Serves until no target runs any more. Returns whether the guest has left.
     ///
     /// # Errors
     /// The guest cannot be told: it is gone, and the targets end.
-    fn serve(mut self, news: &Receiver<News>, end: &AtomicBool) -> Result<()> {
+    fn serve(mut self, news: &Receiver<News>, end: &AtomicBool) -> Result<bool> {
         while self.engines.iter().any(Option::is_some) {
             match news.recv_timeout(TICK) {
                 Ok(News::Heard(target, word)) => self.take(target, word)?,
@@ -223,7 +226,7 @@ impl Targets<'_> {
                 Ok(News::Asked(_)) => self.end_all("its guest asked for another case before this one was over")?,
                 Ok(News::Left(left)) => {
                     self.engines.clear();
-                    return left.map_or(Ok(()), Err);
+                    return left.map_or(Ok(true), Err);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }
@@ -232,7 +235,7 @@ impl Targets<'_> {
             }
             self.end_overdue()?;
         }
-        self.tell.send(&Tell::Over {})
+        self.tell.send(&Tell::Over {}).map(|()| false)
     }
 
     fn take(&mut self, target: u32, word: Heard) -> Result<()> {
