@@ -7,7 +7,7 @@ use prefab_contract::transfer::{Scatter, Shape};
 
 use super::mix::{self, Share};
 use super::options::What;
-use super::pacing;
+use super::pacing::{Parts, Prefill};
 use super::plan::{Batch, Cell, Workload};
 use super::reader::{Common, Reader};
 use super::shape::{self, Request};
@@ -65,10 +65,7 @@ impl Reader<'_> {
         };
         let mut batches = Vec::new();
         // Without a model there is no shape that could be right or wrong.
-        let Some(model) = model else {
-            pacing::mode(self.options, &mut self.mistakes);
-            return (workload, batches);
-        };
+        let Some(model) = model else { return (workload, batches) };
         for at in product(common) {
             for &layout in &layouts {
                 for candidates in &common.operations {
@@ -97,9 +94,9 @@ impl Reader<'_> {
         let working_set = common.working_set.unwrap_or_else(shape::usual_working_set);
         let shape = shape::of_model(model, request, working_set);
         let shape = shape.map_err(|error| self.mistakes.take_wrong(error.option(), error.into())).ok();
-        let mode = mix::at_share(pacing::mode(self.options, &mut self.mistakes), share);
-        let schedule = pacing::schedule(self.options, model, request.tokens, &mut self.mistakes);
-        if request.layout == Layout::Block && self.options.schedule.as_deref() == Some("layerwise") {
+        let mode = mix::at_share(common.mode, share);
+        let schedule = common.prefill.map(|prefill| prefill.of(model, request.tokens));
+        if request.layout == Layout::Block && common.prefill.is_some_and(|it| it.parts == Parts::Layerwise) {
             let expected = "a layout with a region for each layer";
             let action = "use --layout kv-split or layer, or --schedule chunked";
             self.mistakes.add(
@@ -117,7 +114,7 @@ impl Reader<'_> {
             tokens: request.tokens,
             hit_tokens: request.hit_tokens,
             layout: request.layout.name(),
-            schedule: schedule.map(|_| self.options.schedule.clone().unwrap_or_else(|| "whole".to_owned())),
+            schedule: common.prefill.map(Prefill::name),
         })
     }
 
@@ -142,7 +139,6 @@ impl Reader<'_> {
             bytes(text, 8..=1 << 30, "a multiple of 8; one layer's half of 16 tokens has 8 KiB in the headline model")
         });
         let window = self.count("--window", self.options.window.as_deref(), 1 << 20).map(u64::from);
-        let mode = pacing::mode(self.options, &mut self.mistakes);
         let working_set = common.working_set.unwrap_or_else(shape::usual_working_set);
         let mut batches = Vec::new();
         for at in product(common) {
@@ -160,7 +156,7 @@ impl Reader<'_> {
                     // A plain loop of one small message is no ceiling of its latency.
                     let ceilings = is_sweep && !self.options.no_ceilings;
                     let cell = Cell {
-                        spec: CaseSpec { mode, ..spec(common, &at, candidates[0], shape, ceilings) },
+                        spec: spec(common, &at, candidates[0], shape, ceilings),
                         pairs: common.endpoints.unwrap_or(1),
                         scheme: common.scheme,
                         tokens: 0,
@@ -184,7 +180,7 @@ fn spec(common: &Common, at: &At, operation: Operation, shape: Shape, ceilings: 
         memory: at.memory,
         shape,
         scatter: Scatter { fragmentation_ppm: at.fragmentation_ppm, seed: common.seed },
-        mode: pacing::ONE_ROUND,
+        mode: common.mode,
         streams: common.streams,
         schedule: None,
         ceilings,

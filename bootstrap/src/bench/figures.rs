@@ -48,7 +48,7 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         chosen: !batch.candidates.is_empty(),
         pairs: cell.pairs,
         scheme: cell.scheme.name().to_owned(),
-        schedule: cell.schedule.clone(),
+        schedule: cell.schedule.map(str::to_owned),
         prefill_ms: spec.schedule.map(|schedule| schedule.prefill_ms),
         rate_per_s: rate_per_s(spec),
         prompt_tokens: cell.tokens,

@@ -22,9 +22,6 @@ const RAMP_MS: u64 = 1000;
 /// A prefill of vLLM's default budget of tokens a step.
 const USUAL_CHUNK_TOKENS: u64 = 2048;
 
-/// What a cell has until its mode is known.
-pub(crate) const ONE_ROUND: Mode = Mode::Request { outstanding: 1, until: Until::Rounds(1) };
-
 const MOST_OUTSTANDING: u64 = 1024;
 const MOST_SECONDS: u64 = 86_400;
 const MOST_ROUNDS: u64 = 1_000_000;
@@ -127,8 +124,49 @@ fn steady(options: &Options, outstanding: u32, length: Length, mistakes: &mut Mi
     Mode::Steady { outstanding, ramp_ms: RAMP_MS, window_ms, rate_per_1000_s }
 }
 
-/// When parts of a request may leave; `tokens` are those of its prompt.
-pub(crate) fn schedule(options: &Options, model: &Model, tokens: u64, mistakes: &mut Mistakes) -> Option<Schedule> {
+/// How a prefill makes the parts of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parts {
+    /// All at its end.
+    Whole,
+    /// A layer at its share.
+    Layerwise,
+    /// So many tokens at their share.
+    Chunked(u64),
+}
+
+/// When parts may leave, before the request is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prefill {
+    /// What leaves together.
+    pub(crate) parts: Parts,
+    /// How long it takes.
+    prefill_ms: u64,
+}
+
+impl Prefill {
+    /// The name of its schedule.
+    pub(crate) fn name(self) -> &'static str {
+        match self.parts {
+            Parts::Whole => "whole",
+            Parts::Layerwise => "layerwise",
+            Parts::Chunked(_) => "chunked",
+        }
+    }
+
+    /// The schedule of a request of so many tokens.
+    pub(crate) fn of(self, model: &Model, tokens: u64) -> Schedule {
+        let parts = match self.parts {
+            Parts::Whole => 1,
+            Parts::Layerwise => model.groups.iter().map(|group| u64::from(group.layers)).sum(),
+            Parts::Chunked(chunk_tokens) => tokens.div_ceil(chunk_tokens),
+        };
+        Schedule { prefill_ms: self.prefill_ms, parts: u32::try_from(parts).unwrap_or(u32::MAX) }
+    }
+}
+
+/// When parts of a request may leave, if a prefill is asked for.
+pub(crate) fn prefill(options: &Options, mistakes: &mut Mistakes) -> Option<Prefill> {
     let names = ["whole", "layerwise", "chunked"];
     let asked =
         options.schedule.as_deref().and_then(|text| mistakes.take("--schedule", named(text, &names, |name| name)));
@@ -147,9 +185,9 @@ pub(crate) fn schedule(options: &Options, model: &Model, tokens: u64, mistakes: 
         mistakes.add("--prefill-ms", "none beside --schedule", expected, "add --prefill-ms");
     }
     let parts = match asked.unwrap_or("whole") {
-        "layerwise" => model.groups.iter().map(|group| u64::from(group.layers)).sum(),
-        "chunked" => tokens.div_ceil(chunk_tokens.unwrap_or(USUAL_CHUNK_TOKENS)),
-        _ => 1,
+        "layerwise" => Parts::Layerwise,
+        "chunked" => Parts::Chunked(chunk_tokens.unwrap_or(USUAL_CHUNK_TOKENS)),
+        _ => Parts::Whole,
     };
-    Some(Schedule { prefill_ms: prefill_ms?, parts: u32::try_from(parts).unwrap_or(u32::MAX) })
+    Some(Prefill { parts, prefill_ms: prefill_ms? })
 }

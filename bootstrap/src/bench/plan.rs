@@ -89,7 +89,7 @@ pub(crate) struct Cell {
     /// The name of the layout, or of what stands in its place.
     pub(crate) layout: &'static str,
     /// The name of the schedule, if there is one.
-    pub(crate) schedule: Option<String>,
+    pub(crate) schedule: Option<&'static str>,
 }
 
 /// Who talks to whom.

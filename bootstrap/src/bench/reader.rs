@@ -1,12 +1,13 @@
 //! The options that are the same for every kind of cell, read one by one; a wrong one leaves its default in place, so that
 //! the rest can be read.
 
-use prefab_contract::engine::{Memory, Operation, Transport};
+use prefab_contract::engine::{Memory, Mode, Operation, Transport};
 use prefab_contract::kv::TensorParallel;
 
 use super::available::Available;
 use super::mistakes::{Mistakes, Wrong};
 use super::options::Options;
+use super::pacing::{self, Prefill};
 use super::plan::Scheme;
 use super::planned::Planned;
 use super::values::{bytes, millionths, named, number};
@@ -34,6 +35,8 @@ pub(crate) struct Common {
     pub(crate) streams: u32,
     pub(crate) working_set: Option<u64>,
     pub(crate) seed: u64,
+    pub(crate) mode: Mode,
+    pub(crate) prefill: Option<Prefill>,
 }
 
 impl Reader<'_> {
@@ -57,6 +60,8 @@ impl Reader<'_> {
             seed: self.one("--seed", self.options.seed.as_deref(), 1, |text| {
                 number(text, 0..=u64::MAX, "any number; equal ones give equal tables")
             }),
+            mode: pacing::mode(self.options, &mut self.mistakes),
+            prefill: pacing::prefill(self.options, &mut self.mistakes),
         }
     }
 

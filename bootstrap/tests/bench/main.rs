@@ -6,4 +6,5 @@ mod failures;
 mod network;
 mod peers;
 mod programs;
+mod refused;
 mod report;

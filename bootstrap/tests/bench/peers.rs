@@ -178,7 +178,10 @@ fn k095_a_cut_link_ends_both_sides_within_fifteen_seconds() {
         let report = running.end(Duration::from_secs(60));
         assert!(cut.elapsed() < Duration::from_secs(15), "{:?}", cut.elapsed());
         let (_, cause) = cause(&report);
-        assert!(cause.contains("said nothing for") || cause.contains("no progress") || cause.contains("closed"), "{cause}");
+        assert!(
+            cause.contains("said nothing for") || cause.contains("no progress") || cause.contains("closed"),
+            "{cause}"
+        );
         serving.wait_until_empty();
         assert!(cut.elapsed() < Duration::from_secs(20), "the host took {:?}", cut.elapsed());
         network.cable(HOST, "up");
