@@ -99,7 +99,7 @@ impl Bench<'_> {
                     self.progress.show(&BenchProgress::Round { case, round, rounds, gb_per_s, blocks_verified });
                 })
             }
-            Err(failed) => batch.cells.iter().map(|_| vec![failed.clone()]).collect(),
+            Err(failed) => batch.cells.iter().map(|_| vec![(*failed).clone()]).collect(),
         };
         let mut cases = Vec::new();
         for (number, (cell, pairs)) in batch.cells.iter().zip(&outcomes).enumerate() {

@@ -369,7 +369,7 @@ pub(crate) fn serve(seed: &NodeSeed, cloud: &dyn Cloud, place: Place<'_>, end: &
     let presence = Presence::announce(cloud, seed.stack_uuid(), &name, &identity.instance_id, address, place.root)?;
     let nodes: Vec<String> = config.nodes.keys().cloned().collect();
     let house = house(address, end)?;
-    let host = |stream, guest: &str, session| house.welcome(stream, guest, session);
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
     Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry, host: Some(&host) }
         .until(&presence.listener, end)
 }
@@ -382,7 +382,7 @@ pub(crate) fn serve_folder(folder: &Folder, name: &str, place: Place<'_>, end: &
     let Identity { instance_id, address, .. } = folder.identity()?;
     let presence = Presence::announce(folder, Folder::STACK_UUID, name, &instance_id, address, place.root)?;
     let house = house(address, end)?;
-    let host = |stream, guest: &str, session| house.welcome(stream, guest, session);
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
     Answering { cloud: folder, stack_uuid: Folder::STACK_UUID, nodes: &[], own: &presence.entry, host: Some(&host) }
         .until(&presence.listener, end)
 }

@@ -28,7 +28,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Measure the KV-cache transfer, verified block by block
-    Bench(bench::Options),
+    Bench(Box<bench::Options>),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
     /// Prove this node for `run`, which started this and has the last words

@@ -75,7 +75,8 @@ pub(crate) fn run_case(
         Place::Here => pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?,
         Place::There(Listening { target, address, words, .. }) => {
             let sender = pair.sender.clone();
-            std::thread::spawn(move || words.into_iter().try_for_each(|word| sender.send((Side::Target, word))));
+            // Nobody listens any more when the pair is over.
+            std::thread::spawn(move || words.into_iter().for_each(|word| drop(sender.send((Side::Target, word)))));
             pair.running.push(Member::Far(target));
             pair.start(Side::Initiator, Role::Initiator { connect: address })?;
         }

@@ -54,7 +54,7 @@ impl Visit {
     ///
     /// # Errors
     /// Why none of the cells can run.
-    pub(crate) fn places(&mut self, cells: &[Cell], deadline_divisor: u32) -> Result<Vec<Vec<Place>>, Outcome> {
+    pub(crate) fn places(&mut self, cells: &[Cell], deadline_divisor: u32) -> Result<Vec<Vec<Place>>, Box<Outcome>> {
         let Self::There(guests) = self else {
             return Ok(cells.iter().map(|cell| (0..cell.pairs).map(|_| Place::Here).collect()).collect());
         };
@@ -64,7 +64,7 @@ impl Visit {
             let groups =
                 cells.iter().map(|cell| Group { spec: cell.spec.clone(), count: cell.pairs / hosts }).collect();
             let begun = guest.begin(groups, deadline_divisor);
-            let begun = begun.map_err(|error| Outcome::failed("target", "start", &format!("{error:#}")))?;
+            let begun = begun.map_err(|error| Box::new(Outcome::failed("target", "start", &format!("{error:#}"))))?;
             let mut listening = match begun {
                 Begun::Listening(listening) => listening.into_iter(),
                 Begun::Ended(words) => return Err(ended(words)),
@@ -79,7 +79,7 @@ impl Visit {
 }
 
 /// Targets that ended before they listened: the first that says why.
-fn ended(words: Vec<Heard>) -> Outcome {
+fn ended(words: Vec<Heard>) -> Box<Outcome> {
     let mut outcome = Outcome::failed("target", "start", "its targets ended before they listened and said nothing");
     let reason = words.into_iter().find_map(|word| match word {
         Heard::Event(Event::Unavailable { reason }) => Some(("start", reason, true)),
@@ -90,7 +90,7 @@ fn ended(words: Vec<Heard>) -> Outcome {
     if let Some((failure, (stage, cause, unavailable))) = outcome.failure.as_mut().zip(reason) {
         (failure.stage, failure.cause, failure.unavailable) = (stage.to_owned(), cause, unavailable);
     }
-    outcome
+    Box::new(outcome)
 }
 
 /// The bucket or the folder, the cluster in it, and this node's name.

@@ -33,7 +33,7 @@ pub(crate) struct Answering<'a> {
 }
 
 /// Serves a peer that has proved itself, until its connection ends.
-pub(crate) type Host<'a> = dyn Fn(TcpStream, &str, PairKey) + Sync + 'a;
+pub(crate) type Host<'a> = dyn Fn(TcpStream, &str, &PairKey) + Sync + 'a;
 
 impl Answering<'_> {
     /// Answers until `end` is set. A wrong greeting costs its connection and nothing else.
@@ -69,7 +69,7 @@ impl Answering<'_> {
         stream.set_nonblocking(false).context("preparing the connection")?;
         let (name, session) = greeting::verify(&mut stream, &|name| self.key_of(name))?;
         if let Some(host) = self.host {
-            host(stream, &name, session);
+            host(stream, &name, &session);
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ pub(crate) struct House<'a> {
 
 impl House<'_> {
     /// Serves one peer until its connection ends; whoever is at the other end knows of every fault first.
-    pub(crate) fn welcome(&self, stream: TcpStream, guest: &str, session: PairKey) {
+    pub(crate) fn welcome(&self, stream: TcpStream, guest: &str, session: &PairKey) {
         let _told = self.serve(stream, guest, session);
     }
 
@@ -47,7 +47,7 @@ impl House<'_> {
     ///
     /// # Errors
     /// The channel broke; whatever ran is ended by then.
-    fn serve(&self, stream: TcpStream, guest: &str, session: PairKey) -> Result<()> {
+    fn serve(&self, stream: TcpStream, guest: &str, session: &PairKey) -> Result<()> {
         let (tell, mut asked) = channel::open(stream, session.clone(), End::Answerer, 1)?;
         let Some(first) = asked.receive()? else { return Ok(()) };
         if let Err(refused) = entrance(&first) {
@@ -58,7 +58,7 @@ impl House<'_> {
             Err(other) => return tell.send(&Tell::Busy { guest: other }),
         };
         tell.send(&Tell::Welcome { kernel: machine::kernel(), cpus: machine::cpus(), load: machine::load() })?;
-        self.cases(&tell, asked, &session)
+        self.cases(&tell, asked, session)
     }
 
     /// The one room of this house, left when dropped; or who has it.
