@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Ceiling, Event, PairKey, Round, Stage, Transport, Until};
+use prefab_contract::engine::{CaseSpec, Ceiling, Event, Mode, PairKey, Round, Stage, Transport, Until};
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::{NO_SESSION, Purpose, Session, prove};
@@ -18,7 +18,7 @@ use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpInitiator};
 use crate::transport::vm::VmInitiator;
-use crate::transport::{Initiator, Setting};
+use crate::transport::{Initiator, Setting, check};
 use crate::watch::Watch;
 
 /// How long to wait for the connection itself; the stage's deadline is longer.
@@ -32,6 +32,7 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 /// # Errors
 /// Whatever ends the case early; the target is told.
 pub(crate) fn run(case: &CaseSpec, key: &PairKey, connect: SocketAddr, watch: &Arc<Watch>) -> Result<()> {
+    check(case)?;
     watch.enter(Stage::Connect, 0);
     let begin = Instant::now();
     let (stream, session) = connect_to(connect, key, Purpose::Control, &NO_SESSION)?;
@@ -67,7 +68,8 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
         if number == 1 {
             first_measured = Instant::now();
         }
-        let is_complete = match case.until {
+        let Mode::Request { until, .. } = case.mode else { bail!("found a mode that was refused before") };
+        let is_complete = match until {
             Until::Rounds(rounds) => number > rounds,
             Until::Milliseconds(ms) => number > 1 && first_measured.elapsed() >= Duration::from_millis(ms),
         };

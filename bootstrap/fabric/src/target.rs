@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Event, PairKey, Stage, Transport, Waiting};
+use prefab_contract::engine::{CaseSpec, Event, Operation, PairKey, Stage, Transport, Waiting};
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::Purpose;
@@ -18,7 +18,7 @@ use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpTarget};
 use crate::transport::vm::VmTarget;
-use crate::transport::{Setting, Target, Unavailable};
+use crate::transport::{Setting, Target, Unavailable, check};
 use crate::watch::Watch;
 
 /// Runs the case for whichever peer holds the key.
@@ -37,6 +37,7 @@ pub(crate) fn run(case: CaseSpec, key: PairKey, listen: SocketAddr, watch: &Arc<
 fn serve(case: CaseSpec, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>) -> Result<()> {
     let Message::Agree { case: theirs, pid } = control.receive()? else { bail!("expected the initiator's case") };
     ensure!(theirs == case, "found another case at the initiator; give both ends the same shape, operation and seed");
+    check(&case)?;
     control.send(&Message::Agreed {})?;
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let mut pool = Pool::new(case.shape.pool_bytes())?;
@@ -66,6 +67,7 @@ fn open(
             control.send(&Message::Registered { access: Access::AddressSpace(access) })?;
             Ok(Box::new(target))
         }
+        transport => bail!("found no way to open {transport}"),
     }
 }
 
@@ -114,6 +116,9 @@ impl Served<'_> {
         self.round = round;
         self.table = descriptors(&self.case.shape, self.case.scatter, round);
         prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
+        if self.case.operation == Operation::Packed {
+            self.transport.prepare(&coalesce(&self.case.shape, &self.table));
+        }
         // Entered before the answer: from there on the initiator moves bytes.
         self.watch.enter(self.transport.passive_stage(), payload_bytes);
         self.control.send(&Message::Prepared {})

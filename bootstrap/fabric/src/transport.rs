@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use prefab_contract::engine::{Operation, Stage, Transport, Waiting};
+use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transport, Waiting};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
@@ -52,6 +52,9 @@ pub(crate) trait Initiator {
 
 /// The target's half.
 pub(crate) trait Target {
+    /// Makes the tables of a packed request, before its clock starts; one-sided operations need none here.
+    fn prepare(&mut self, runs: &[Run]);
+
     /// Serves one request; returns when its part is done.
     ///
     /// # Errors
@@ -102,10 +105,35 @@ pub(crate) struct Setting {
     pub(crate) watch: Arc<Watch>,
 }
 
+/// What this engine cannot do of a case, before anything is taken or moved.
+///
+/// # Errors
+/// [`Unavailable`] with the first such thing.
+pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
+    let missing = if case.memory != Memory::Host {
+        "pools in GPU memory"
+    } else if case.streams != 1 {
+        "several streams"
+    } else if !matches!(case.mode, Mode::Request { outstanding: 1, .. }) {
+        "several requests at once or a steady flow of them"
+    } else if case.schedule.is_some() {
+        "schedules"
+    } else {
+        return unavailable_here(case.transport).map_or(Ok(()), |reason| Err(Unavailable(reason)));
+    };
+    Err(Unavailable(format!(
+        "this engine does not measure {missing} over {} yet; leave the option out",
+        case.transport
+    )))
+}
+
 /// Why a transport cannot run on this machine at all; `None` if it can.
 pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
         Transport::BuiltinVm => vm::unavailable_here(),
+        Transport::Tcp | Transport::Shm | Transport::Efa | Transport::EfaDirect | Transport::Null => Some(format!(
+            "this engine does not load libfabric yet, which {transport} needs; use builtin-tcp or builtin-vm"
+        )),
     }
 }
