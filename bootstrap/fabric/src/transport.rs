@@ -3,6 +3,7 @@
 //!
 //! Seams for more: a provider of libfabric registers in `open`, posts in `post`, reads completions in `poll`.
 
+pub(crate) mod libfabric;
 pub(crate) mod memory;
 mod process_memory;
 mod stream;
