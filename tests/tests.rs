@@ -7,6 +7,7 @@ mod golden;
 mod invariants;
 mod prefab;
 mod python;
+mod release;
 
 mod cloud_init;
 mod licences;

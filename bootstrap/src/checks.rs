@@ -60,6 +60,9 @@ use table::CHECKS;
 /// No check takes longer, whatever the kernel does to its reads. Programs have shorter bounds of their own.
 const BOUND: Duration = Duration::from_secs(30);
 
+/// What can be looked at only when the peers are known.
+const PEER_CHECKS: [&str; 2] = ["network.peers", "network.efa-peers"];
+
 /// One row of the table.
 pub(crate) struct Check {
     /// `group.name`, stable.
@@ -117,6 +120,17 @@ pub(crate) fn of_profile(root: &std::path::Path, profile: &str) -> Result<CheckR
     let (plan, _) = Plan::read(&host, None)?;
     let profile = if profile == "serving" { Profile::Serving } else { Profile::Base };
     Ok(report(&Arc::new(host), &Arc::new(plan), CHECKS.iter().filter(|check| check.profile <= profile)))
+}
+
+/// The checks of the ways to the peers, once the roster has named them.
+///
+/// # Errors
+/// A root or plan that cannot be read.
+pub(crate) fn of_peers(root: &std::path::Path) -> Result<CheckReport> {
+    let host = Host::open(root)?;
+    let (plan, _) = Plan::read(&host, None)?;
+    let ways = CHECKS.iter().filter(|check| PEER_CHECKS.contains(&check.id));
+    Ok(report(&Arc::new(host), &Arc::new(plan), ways))
 }
 
 fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'static Check>) -> CheckReport {

@@ -31,6 +31,9 @@ enum Command {
     Bench(bench::Options),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
+    /// Prove this node for `run`, which started this and has the last words
+    #[command(hide = true)]
+    Prove(boot::command::Options),
     /// Prove this node and tell CloudFormation, once: what cloud-init starts
     Run(boot::command::Options),
     /// Answer the peers of this node: what its systemd unit runs
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => checks::run(&options),
+        Command::Prove(options) => boot::command::prove(&options),
         Command::Run(options) => boot::command::run(&options),
         Command::Serve(options) => boot::command::serve(&options),
         Command::Tasks(options) => tasks::run(&options),

@@ -1,7 +1,7 @@
 //! NCCL: the plugin that takes it to EFA, and its test programs.
 
 use super::efa_devices;
-use super::loader::Loader;
+use super::loader::{Loaded, Loader};
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
 use crate::host::{Host, Unreadable};
@@ -41,7 +41,7 @@ pub(super) fn plugin(host: &Host, plan: &Plan) -> Verdict {
     let expected = "the OFI plugin of NCCL on the loader's path";
     for name in NAMES {
         let Some(path) = loader.find(name)? else { continue };
-        let missing = loader.missing(&path)?;
+        let missing = loader.missing(&path, &mut Loaded::new())?;
         if missing.is_empty() {
             return Ok(Outcome::pass(path));
         }

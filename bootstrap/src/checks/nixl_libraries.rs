@@ -1,8 +1,10 @@
 //! Whether NIXL's shared libraries would load: a package that is there by name may still miss a library
 //! (vllm#39923), and a plugin that cannot be loaded is silently absent.
 
+use std::collections::BTreeSet;
+
 use super::efa_libraries::{provider_suffixes, wanted_suffix, words};
-use super::loader::Loader;
+use super::loader::{Loaded, Loader};
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
 use super::python_packages::Packages;
@@ -27,18 +29,35 @@ fn loader<'a>(host: &'a Host, packages: &Packages) -> Result<Loader<'a>, Unreada
     Ok(Loader::new(host)?.with(packages.nvidia_folders(host)?))
 }
 
+/// What `import nixl` loads.
+#[derive(Default)]
+struct Imported {
+    /// How many extension modules there are.
+    modules: usize,
+    /// What which of them misses.
+    missing: Vec<String>,
+    /// The names of the libraries that the process has then: plugins use them without looking for them.
+    loaded: Loaded,
+}
+
+impl Imported {
+    fn read(host: &Host, packages: &Packages, loader: &Loader<'_>) -> Result<Self, Unreadable> {
+        let mut imported = Self::default();
+        for folder in modules(host, packages)? {
+            for name in host.names(&folder)?.into_iter().filter(|name| name.ends_with(".so")) {
+                imported.modules += 1;
+                let needs = loader.missing(&format!("{folder}/{name}"), &mut imported.loaded)?;
+                imported.missing.extend((!needs.is_empty()).then(|| format!("{name} needs {}", needs.join(", "))));
+            }
+        }
+        Ok(imported)
+    }
+}
+
 /// `nixl.libraries`: the extension modules that `import nixl` loads.
 pub(super) fn libraries(host: &Host, _plan: &Plan) -> Verdict {
     let packages = Packages::read(host)?;
-    let loader = loader(host, &packages)?;
-    let (mut count, mut missing) = (0_usize, Vec::new());
-    for folder in modules(host, &packages)? {
-        for name in host.names(&folder)?.into_iter().filter(|name| name.ends_with(".so")) {
-            count += 1;
-            let needs = loader.missing(&format!("{folder}/{name}"))?;
-            missing.extend((!needs.is_empty()).then(|| format!("{name} needs {}", needs.join(", "))));
-        }
-    }
+    let Imported { modules: count, missing, .. } = Imported::read(host, &packages, &loader(host, &packages)?)?;
     let expected = "every library that NIXL's modules need";
     if !missing.is_empty() {
         return Ok(Outcome::fail(format!("missing libraries: {}", missing.join("; ")), expected, HINT));
@@ -54,28 +73,31 @@ pub(super) fn libraries(host: &Host, _plan: &Plan) -> Verdict {
 pub(super) fn plugins(host: &Host, plan: &Plan) -> Verdict {
     let packages = Packages::read(host)?;
     let loader = loader(host, &packages)?;
-    let (mut loadable, mut broken) = (Vec::new(), Vec::new());
+    // Modules that cannot be read load nothing; nixl.libraries says so.
+    let loaded = Imported::read(host, &packages, &loader).map(|imported| imported.loaded).unwrap_or_default();
+    // The wheel has each plugin twice; what is said of both is said once.
+    let (mut loadable, mut broken) = (BTreeSet::new(), BTreeSet::new());
     for folder in plugin_folders(host, &packages)? {
         for plugin in ["LIBFABRIC", "UCX"] {
             let path = format!("{folder}/libplugin_{plugin}.so");
             if !host.exists(&path)? {
                 continue;
             }
-            let needs = loader.missing(&path)?;
+            let needs = loader.missing(&path, &mut loaded.clone())?;
             if needs.is_empty() {
-                loadable.push(plugin);
+                loadable.insert(plugin);
             } else {
-                broken.push(format!("{plugin} needs {}", needs.join(", ")));
+                broken.insert(format!("{plugin} needs {}", needs.join(", ")));
             }
         }
     }
-    let mut found =
-        format!("loadable plugins: {}", if loadable.is_empty() { "none".to_owned() } else { loadable.join(", ") });
+    let joined = |names: Vec<&str>, by: &str| if names.is_empty() { "none".to_owned() } else { names.join(by) };
+    let mut found = format!("loadable plugins: {}", joined(loadable.iter().copied().collect(), ", "));
     if !broken.is_empty() {
-        found = format!("{found}; silently absent: {}", broken.join("; "));
+        found += &format!("; silently absent: {}", joined(broken.iter().map(String::as_str).collect(), "; "));
     }
     let wants_efa = plan.expected().is_none_or(|expected| expected.efa_interfaces > 0);
-    if loadable.contains(&"LIBFABRIC") || (!wants_efa && !loadable.is_empty()) {
+    if loadable.contains("LIBFABRIC") || (!wants_efa && !loadable.is_empty()) {
         return Ok(if broken.is_empty() {
             Outcome::pass(found)
         } else {

@@ -28,9 +28,9 @@ pub(crate) use target::FabricTarget;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use libfabric_sys::{Library, library_paths};
-use prefab_contract::engine::Operation;
+use prefab_contract::engine::{Operation, Transport};
 
 use super::memory::Pool;
 use super::{Setting, Unavailable};
@@ -57,17 +57,26 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
+    /// Opens the provider that the transport means on this machine's library.
+    ///
+    /// # Errors
+    /// As [`Opened::on`], or there is no library.
+    pub(crate) fn new(transport: Transport, operation: Operation, pool: &Pool, address: IpAddr) -> Result<Self> {
+        let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
+        Self::on(&library()?, provider, operation, pool, address)
+    }
+
     /// Opens the provider and registers `pool`, which must outlive whatever this becomes. `address` is the local end of
     /// the control connection.
     ///
     /// # Errors
     /// [`Unavailable`] if the provider is not here; what it refuses.
-    pub(crate) fn new(
+    pub(crate) fn on(
         library: &Library,
         provider: &'static Provider,
         operation: Operation,
         pool: &Pool,
-        address: Option<IpAddr>,
+        address: IpAddr,
     ) -> Result<Self> {
         let session = Session::open(library, provider, operation, pool, address)?;
         Ok(Self { session, pool_bytes: pool.length() })
@@ -89,10 +98,19 @@ impl Opened {
         FabricInitiator::new(setting, self.session, target, self.pool_bytes)
     }
 
-    /// Becomes a target, which inserts its initiator later.
-    pub(crate) fn target(self) -> FabricTarget {
-        FabricTarget::new(self.session, self.pool_bytes)
+    /// Becomes the target of that initiator, which has posted nothing yet.
+    ///
+    /// # Errors
+    /// As [`Opened::initiator`].
+    pub(crate) fn target(self, initiator: &Reach) -> Result<FabricTarget> {
+        FabricTarget::new(self.session, initiator, self.pool_bytes)
     }
+}
+
+/// Why a transport of libfabric cannot run on this machine at all; none if it can.
+pub(crate) fn unavailable_here(provider: &Provider) -> Option<String> {
+    let found = library().and_then(|library| choice::choose(&library, provider, None));
+    found.err().map(|error| format!("{error:#}"))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use libfabric_sys as fi;
 use prefab_contract::engine::{Operation, Waiting};
 use prefab_contract::transfer::Run;
 
-use super::link::Link;
+use super::link::{Link, Reaped, Rma};
 use super::notice::{Meaning, Notice};
 use super::plan::Plan;
 use super::provider::Rule;
@@ -53,12 +53,17 @@ impl FabricInitiator {
         &self.link.session.facts
     }
 
+    /// How data moves.
+    fn rma(&self) -> Rma {
+        if self.setting.operation == Operation::Read { Rma::Read } else { Rma::Write }
+    }
+
     /// The flags of data: what a completion of it must mean under the rule.
     fn data_flags(&self) -> u64 {
-        match (self.setting.operation, self.rule) {
-            (Operation::Read, _) | (_, Rule::LastMessage) => 0,
-            (Operation::Write, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
-            (Operation::Write, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
+        match (self.rma(), self.rule) {
+            (Rma::Read, _) | (Rma::Write, Rule::LastMessage) => 0,
+            (Rma::Write, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
+            (Rma::Write, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
         }
     }
 
@@ -70,7 +75,7 @@ impl FabricInitiator {
         for number in 0..batch {
             let more = if self.link.credits.may_wait(batch - number - 1) { fi::FI_MORE } else { 0 };
             let next = self.progress.posted;
-            if !self.link.post(self.setting.operation, &self.plan, next, flags | more, data)? {
+            if !self.link.post(self.rma(), &self.plan, next, flags | more, data)? {
                 return Ok(number > 0);
             }
             self.progress.posted += 1;
@@ -103,7 +108,7 @@ impl FabricInitiator {
     }
 
     /// Takes note of what came.
-    fn note(&mut self, reaped: super::link::Reaped) -> Result<bool> {
+    fn note(&mut self, reaped: Reaped) -> Result<bool> {
         self.progress.completed += reaped.operations;
         self.progress.completed_bytes += reaped.bytes;
         if reaped.bytes > 0 {

@@ -5,7 +5,6 @@ use std::ffi::c_void;
 
 use anyhow::{Context, Result, bail, ensure};
 use libfabric_sys::{self as fi, Zeroed};
-use prefab_contract::engine::Operation;
 
 use super::contexts::Contexts;
 use super::credits::Credits;
@@ -28,6 +27,15 @@ pub(super) struct Link {
     receive_contexts: Contexts,
     /// Immediate data that arrived and nobody has looked at, with the bytes of its operation.
     pub(super) arrived: Vec<(u64, u64)>,
+}
+
+/// What is done to remote memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rma {
+    /// Into the local pool.
+    Read,
+    /// Into the remote pool.
+    Write,
 }
 
 /// What one reading brought.
@@ -69,14 +77,7 @@ impl Link {
     ///
     /// # Errors
     /// The provider refuses it for good.
-    pub(super) fn post(
-        &mut self,
-        operation: Operation,
-        plan: &Plan,
-        number: usize,
-        flags: u64,
-        data: u64,
-    ) -> Result<bool> {
+    pub(super) fn post(&mut self, rma: Rma, plan: &Plan, number: usize, flags: u64, data: u64) -> Result<bool> {
         let Planned { first, pieces, bytes } = plan.operations[number];
         let range = first..first + pieces;
         let mut message = fi::fi_msg_rma {
@@ -89,7 +90,7 @@ impl Link {
             data,
             ..fi::fi_msg_rma::zeroed()
         };
-        self.hand_over(operation, &mut message, bytes, flags)
+        self.hand_over(rma, &mut message, bytes, flags)
     }
 
     /// Writes a notice into the peer's page, with immediate data. Returns whether the provider took it. Whoever sees
@@ -111,7 +112,7 @@ impl Link {
             data,
             ..fi::fi_msg_rma::zeroed()
         };
-        self.hand_over(Operation::Write, &mut message, 0, flags | fi::FI_REMOTE_CQ_DATA)
+        self.hand_over(Rma::Write, &mut message, 0, flags | fi::FI_REMOTE_CQ_DATA)
     }
 
     /// The notice that the peer wrote.
@@ -122,24 +123,18 @@ impl Link {
         Notice::read(&self.session.notice_page)
     }
 
-    fn hand_over(
-        &mut self,
-        operation: Operation,
-        message: &mut fi::fi_msg_rma,
-        bytes: u64,
-        flags: u64,
-    ) -> Result<bool> {
+    fn hand_over(&mut self, rma: Rma, message: &mut fi::fi_msg_rma, bytes: u64, flags: u64) -> Result<bool> {
         let (number, context) = self.contexts.take(bytes).context("no context is left for an operation with credit")?;
         message.context = context;
         let endpoint = self.session.objects.endpoint.as_ptr();
         let flags = flags | fi::FI_COMPLETION;
-        let posted = match operation {
+        let posted = match rma {
             // SAFETY: a live, enabled endpoint; the message's pieces lie in registered pools that outlive the session
             // and its arrays in a plan that is kept until all of it completed (providers copy them besides); the
             // context is this operation's alone until it completes.
-            Operation::Read => unsafe { fi::fi_readmsg(endpoint, message, flags) },
+            Rma::Read => unsafe { fi::fi_readmsg(endpoint, message, flags) },
             // SAFETY: as above.
-            Operation::Write => unsafe { fi::fi_writemsg(endpoint, message, flags) },
+            Rma::Write => unsafe { fi::fi_writemsg(endpoint, message, flags) },
         };
         if posted == 0 {
             self.credits.posted(bytes, flags & fi::FI_MORE != 0);
@@ -151,7 +146,7 @@ impl Link {
             return Ok(false);
         }
         let words = self.session.library.error_name(posted as i64);
-        bail!("found the post of a {operation} refused by {}: {words} ({posted})", self.session.facts.provider)
+        bail!("found the post of an RMA {rma:?} refused by {}: {words} ({posted})", self.session.facts.provider)
     }
 
     /// Reads completions, which also lets the provider make progress.

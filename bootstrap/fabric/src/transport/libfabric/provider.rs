@@ -2,7 +2,7 @@
 //! order of preference plays no part.
 
 use libfabric_sys as fi;
-use prefab_contract::engine::Operation;
+use prefab_contract::engine::{Operation, Transport};
 
 /// A provider, as a transport means it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +87,24 @@ pub(crate) const EFA: Provider = Provider {
 pub(crate) const EFA_DIRECT: Provider = Provider { fabric: Some("efa-direct"), ..EFA };
 
 impl Provider {
+    /// The one that a transport means; none if the transport is not libfabric's.
+    pub(crate) fn of(transport: Transport) -> Option<&'static Self> {
+        match transport {
+            Transport::Tcp => Some(&TCP),
+            Transport::TcpRxm => Some(&TCP_RXM),
+            Transport::Shm => Some(&SHM),
+            Transport::Efa => Some(&EFA),
+            Transport::EfaDirect => Some(&EFA_DIRECT),
+            Transport::BuiltinTcp | Transport::BuiltinVm | Transport::Null => None,
+        }
+    }
+
     /// The rule for one kind of operation. A read is in its place when it completes, and its target may be told only
     /// then: it would use the blocks again.
     pub(super) fn rule(&self, operation: Operation) -> Rule {
         match operation {
             Operation::Read => Rule::CompletionsThenSignal,
-            Operation::Write => self.write_rule,
+            Operation::Write | Operation::Packed => self.write_rule,
         }
     }
 

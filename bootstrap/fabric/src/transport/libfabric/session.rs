@@ -104,9 +104,9 @@ impl Session {
         provider: &'static Provider,
         operation: Operation,
         pool: &Pool,
-        address: Option<IpAddr>,
+        address: IpAddr,
     ) -> Result<Self> {
-        let chosen = choose(library, provider, address)?;
+        let chosen = choose(library, provider, Some(address))?;
         let info = chosen.info()?;
         let depth = info.depth().clamp(1, MAX_DEPTH);
         let receives = info.mode() & fi::FI_RX_CQ_DATA != 0;

@@ -8,15 +8,14 @@ use prefab_contract::transfer::Run;
 use super::link::{Link, Reaped};
 use super::notice::{Meaning, Notice};
 use super::provider::Rule;
-use super::session::{Facts, Reach, Session};
+use super::session::{Reach, Session};
 use crate::transport::Target;
 use crate::transport::memory::Pool;
 
 /// The target's half.
 pub(crate) struct FabricTarget {
-    session: Option<Session>,
-    link: Option<Link>,
-    pool_bytes: u64,
+    link: Link,
+    rule: Rule,
     round: u64,
     served: Served,
 }
@@ -42,25 +41,15 @@ enum Answer {
 }
 
 impl FabricTarget {
-    /// Takes over an open session; the initiator is inserted later.
-    pub(super) fn new(session: Session, pool_bytes: u64) -> Self {
-        // The first round is 0.
-        Self { session: Some(session), link: None, pool_bytes, round: u64::MAX, served: Served::default() }
-    }
-
-    /// Inserts the initiator, before its first operation.
+    /// Takes over an open session and inserts the initiator, before its first operation.
     ///
     /// # Errors
     /// It has another provider, or the provider does not take its address.
-    pub(crate) fn insert(&mut self, initiator: &Reach) -> Result<()> {
-        let session = self.session.take().context("found a second initiator, expected one")?;
-        self.link = Some(Link::new(session, initiator, self.pool_bytes)?);
-        Ok(())
-    }
-
-    /// What was opened.
-    pub(crate) fn facts(&self) -> Option<&Facts> {
-        self.link.as_ref().map(|link| &link.session).or(self.session.as_ref()).map(|session| &session.facts)
+    pub(super) fn new(session: Session, initiator: &Reach, pool_bytes: u64) -> Result<Self> {
+        let rule = session.facts.rule;
+        let link = Link::new(session, initiator, pool_bytes)?;
+        // The first round is 0.
+        Ok(Self { link, rule, round: u64::MAX, served: Served::default() })
     }
 
     /// Begins the next round.
@@ -74,14 +63,12 @@ impl FabricTarget {
     /// # Errors
     /// An operation failed, or something came out of turn.
     pub(super) fn serve_some(&mut self) -> Result<bool> {
-        let link = self.link.as_mut().context("found no initiator")?;
-        let mut reaped = link.reap()?;
+        let mut reaped = self.link.reap()?;
         if reaped.entries == 0 {
-            reaped = link.wait(true)?;
+            reaped = self.link.wait(true)?;
         }
         self.note(reaped)?;
-        let rule = self.rule()?;
-        if rule != Rule::CountImmediates {
+        if self.rule != Rule::CountImmediates {
             return Ok(self.served.told.is_some());
         }
         let has_all = self.served.told.is_some_and(|told| self.served.operations == told.operations);
@@ -91,23 +78,18 @@ impl FabricTarget {
         Ok(self.served.answer == Answer::Completed)
     }
 
-    fn rule(&self) -> Result<Rule> {
-        Ok(self.link.as_ref().context("found no initiator")?.session.facts.rule)
-    }
-
     fn note(&mut self, reaped: Reaped) -> Result<()> {
-        let link = self.link.as_mut().context("found no initiator")?;
         if reaped.operations > 0 {
             self.served.answer = Answer::Completed;
         }
-        while let Some((data, bytes)) = link.arrived.pop() {
+        while let Some((data, bytes)) = self.link.arrived.pop() {
             if data == Meaning::Data.tag(self.round) {
                 self.served.operations += 1;
                 self.served.bytes += bytes;
                 continue;
             }
             ensure!(data == Meaning::Signal.tag(self.round), "found the immediate data {data:#x} out of turn");
-            let told = link.notice()?;
+            let told = self.link.notice()?;
             ensure!(told.round == self.round, "found the notice of round {}, expected {}", told.round, self.round);
             self.served.told = Some(told);
         }
@@ -115,9 +97,8 @@ impl FabricTarget {
     }
 
     fn answer(&mut self) -> Result<()> {
-        let link = self.link.as_mut().context("found no initiator")?;
         let notice = Notice { round: self.round, bytes: self.served.bytes, operations: self.served.operations };
-        if link.post_notice(notice, Meaning::Answer.tag(self.round), fi::FI_DELIVERY_COMPLETE)? {
+        if self.link.post_notice(notice, Meaning::Answer.tag(self.round), fi::FI_DELIVERY_COMPLETE)? {
             self.served.answer = Answer::Posted;
         }
         Ok(())
@@ -125,6 +106,8 @@ impl FabricTarget {
 }
 
 impl Target for FabricTarget {
+    fn prepare(&mut self, _runs: &[Run]) {}
+
     fn serve(&mut self, _pool: &mut Pool) -> Result<()> {
         self.begin();
         while !self.serve_some()? {}

@@ -34,12 +34,11 @@ impl Pair {
     ) -> Result<Self> {
         let shape = Shape::with_working_set([class], 2 * class.0 * class.1 * class.2)?;
         let pools = (Pool::new(shape.pool_bytes())?, Pool::new(shape.pool_bytes())?);
-        let address = Some("127.0.0.1".parse()?);
-        let opened = |pool| Opened::new(library, provider, operation, pool, address);
+        let address = "127.0.0.1".parse()?;
+        let opened = |pool| Opened::on(library, provider, operation, pool, address);
         let (initiator, target) = (opened(&pools.0)?, opened(&pools.1)?);
         let (initiator_reach, target_reach) = (initiator.reach()?, target.reach()?);
-        let mut target = target.target();
-        target.insert(&initiator_reach)?;
+        let target = target.target(&initiator_reach)?;
         let setting = Setting { operation, watch: Watch::asleep() };
         let initiator = initiator.initiator(setting, &target_reach)?;
         Ok(Self { initiator, target, pools, shape, operation })
