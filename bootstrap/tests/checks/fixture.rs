@@ -15,6 +15,8 @@
 //! == sys/d{n}/vendor for=0..32            32 files
 //! == a.out each=0..32                     one file with 32 copies of the text, {n} replaced
 //! += var/log/prefab/a.log                 more text for a file of the base
+//!
+//! `{message_version}` anywhere is that of the engine's messages.
 //! ```
 
 use std::collections::BTreeMap;
@@ -75,6 +77,7 @@ impl Fixture {
 
     fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text = text.replace("{message_version}", &prefab_contract::engine::MESSAGE_VERSION.to_string());
         let mut sections = text.split_inclusive('\n').peekable();
         let mut fixture = Self { profile: "serving".to_owned(), ..Self::default() };
         while let Some(line) = sections.next_if(|line| !is_head(line)) {
