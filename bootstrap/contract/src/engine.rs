@@ -176,6 +176,9 @@ pub enum Transport {
     BuiltinVm,
     /// libfabric's provider tcp.
     Tcp,
+    /// libfabric's provider tcp below the layer ofi_rxm, as libfabric before 1.18 offers it for reliable datagrams.
+    #[serde(rename = "tcp;ofi_rxm")]
+    TcpRxm,
     /// libfabric's provider shm, within one machine.
     Shm,
     /// libfabric's provider efa, its fabric `efa` with software above the device.
@@ -188,8 +191,8 @@ pub enum Transport {
 
 impl Transport {
     /// Every transport, in the order in which they are listed and run.
-    pub const ALL: [Self; 7] =
-        [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
+    pub const ALL: [Self; 8] =
+        [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::TcpRxm, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
 
     /// Those that need nothing but Linux.
     pub const BUILTIN: [Self; 2] = [Self::BuiltinTcp, Self::BuiltinVm];
@@ -200,6 +203,7 @@ impl Transport {
             Self::BuiltinTcp => "builtin-tcp",
             Self::BuiltinVm => "builtin-vm",
             Self::Tcp => "tcp",
+            Self::TcpRxm => "tcp;ofi_rxm",
             Self::Shm => "shm",
             Self::Efa => "efa",
             Self::EfaDirect => "efa-direct",

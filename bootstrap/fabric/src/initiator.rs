@@ -14,6 +14,7 @@ use crate::cpu_time::{nanoseconds, process_cpu_ns};
 use crate::events::emit;
 use crate::pattern::Pattern;
 use crate::pool_data::{prepare_data, verify};
+use crate::transport::libfabric;
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpInitiator};
@@ -60,7 +61,7 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
     let registration_us = microseconds(begin.elapsed());
     let Message::Registered { access } = control.receive()? else { bail!("expected the target's registration") };
     let begin = Instant::now();
-    let mut transport = open(case, access, peer, watch)?;
+    let mut transport = open(case, access, &pool, control, peer, watch)?;
     emit(&Event::Ready { connect_us: connect_us + microseconds(begin.elapsed()), registration_us });
 
     let mut first_measured = Instant::now();
@@ -93,7 +94,14 @@ fn connect_to(address: SocketAddr, key: &PairKey, purpose: Purpose, session: &Se
     Ok((stream, nonce))
 }
 
-fn open(case: &CaseSpec, access: Access, peer: &Peer<'_>, watch: &Arc<Watch>) -> Result<Box<dyn Initiator>> {
+fn open(
+    case: &CaseSpec,
+    access: Access,
+    pool: &Pool,
+    control: &mut Control,
+    peer: &Peer<'_>,
+    watch: &Arc<Watch>,
+) -> Result<Box<dyn Initiator>> {
     let setting = Setting { operation: case.operation, watch: Arc::clone(watch) };
     Ok(match (case.transport, access) {
         (Transport::BuiltinTcp, Access::Connections) => {
@@ -104,6 +112,12 @@ fn open(case: &CaseSpec, access: Access, peer: &Peer<'_>, watch: &Arc<Watch>) ->
         }
         (Transport::BuiltinVm, Access::AddressSpace(target)) => {
             Box::new(VmInitiator::new(setting, target, case.shape.pool_bytes())?)
+        }
+        (transport, Access::Fabric(target)) => {
+            let opened = libfabric::Opened::new(transport, case.operation, pool, control.local_address()?)?;
+            control.send(&Message::Join { access: Access::Fabric(opened.reach()?) })?;
+            control.expect(&Message::Joined {})?;
+            Box::new(opened.initiator(setting, &target)?)
         }
         (transport, access) => bail!("found the access {access:?} for {transport}"),
     })

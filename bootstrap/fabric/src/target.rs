@@ -14,6 +14,7 @@ use crate::events::emit;
 use crate::gate::Gate;
 use crate::pattern::Pattern;
 use crate::pool_data::{prepare_data, verify};
+use crate::transport::libfabric;
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpTarget};
@@ -67,7 +68,16 @@ fn open(
             control.send(&Message::Registered { access: Access::AddressSpace(access) })?;
             Ok(Box::new(target))
         }
-        transport => bail!("found no way to open {transport}"),
+        transport => {
+            let opened = libfabric::Opened::new(transport, case.operation, pool, control.local_address()?)?;
+            control.send(&Message::Registered { access: Access::Fabric(opened.reach()?) })?;
+            let Message::Join { access: Access::Fabric(initiator) } = control.receive()? else {
+                bail!("expected the initiator's address")
+            };
+            let target = opened.target(&initiator)?;
+            control.send(&Message::Joined {})?;
+            Ok(Box::new(target))
+        }
     }
 }
 

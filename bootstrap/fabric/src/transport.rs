@@ -3,6 +3,7 @@
 //!
 //! Seams for more: a provider of libfabric registers in `open`, posts in `post`, reads completions in `poll`.
 
+pub(crate) mod libfabric;
 pub(crate) mod memory;
 mod process_memory;
 mod stream;
@@ -20,6 +21,7 @@ use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transpor
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
+use libfabric::provider::Provider;
 use memory::Pool;
 
 /// The initiator's half.
@@ -118,6 +120,8 @@ pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
         "several requests at once or a steady flow of them"
     } else if case.schedule.is_some() {
         "schedules"
+    } else if case.operation == Operation::Packed && !Transport::BUILTIN.contains(&case.transport) {
+        "packed requests"
     } else {
         return unavailable_here(case.transport).map_or(Ok(()), |reason| Err(Unavailable(reason)));
     };
@@ -132,8 +136,7 @@ pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
         Transport::BuiltinVm => vm::unavailable_here(),
-        Transport::Tcp | Transport::Shm | Transport::Efa | Transport::EfaDirect | Transport::Null => Some(format!(
-            "this engine does not load libfabric yet, which {transport} needs; use builtin-tcp or builtin-vm"
-        )),
+        Transport::Null => Some("this engine does not measure null yet; use builtin-tcp or builtin-vm".to_owned()),
+        other => Provider::of(other).and_then(libfabric::unavailable_here),
     }
 }
