@@ -6,13 +6,14 @@
 pub(crate) mod command;
 mod environment;
 mod lock;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod phase;
 mod progress;
 mod record;
 mod rendezvous;
 mod supervised;
 mod units;
+pub(crate) mod ways;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -95,6 +96,8 @@ pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String
 pub(crate) struct Steps<'a> {
     /// Judges the machine: the reason it is not what it should be.
     pub(crate) check: &'a dyn Fn(Judged, &NodeConfig, &str) -> Result<()>,
+    /// Tries the ways to the peers that only a transfer can show, while this node answers them, up to a moment.
+    pub(crate) try_ways: &'a dyn Fn(&NodeConfig, &str, &peers::Peers, Instant) -> Result<()>,
     /// Runs the task files, given as their names and texts in order, with values for the variables that they declare.
     pub(crate) run_tasks: &'a RunTasks<'a>,
 }
@@ -201,7 +204,8 @@ fn each_phase(
     (steps.run_tasks)(&own, &config, &BTreeMap::new())?;
 
     enter(progress, Phase::Peers);
-    let reached = peers::meet(seed, cloud, place, &config, &name, &identity, progress.elapsed())?;
+    let own = peers::Own { config: &config, name: &name, identity: &identity };
+    let reached = peers::meet(seed, cloud, place, &own, progress.elapsed(), steps)?;
     if let Some(reached) = &reached {
         peers::keep_facts(seed, place, &name, identity.address, Some(reached))?;
         peers::keep_reports(seed, cloud, place, reached);

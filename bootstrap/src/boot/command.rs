@@ -14,9 +14,10 @@ use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::roster::RosterEntry;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::peers::Peers;
 use super::phase::write_whole;
 use super::progress::Told;
-use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
+use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised, ways};
 use crate::checks;
 use crate::cloud::{Aws, Cloud, FolderOptions};
 use crate::exit::Outcome;
@@ -85,7 +86,15 @@ pub(crate) fn prove(options: &Options) -> Result<Outcome> {
         run_tasks(&options.root, files, config, values)
     };
     let mut progress = Progress::relayed(super::log(options.place()));
-    let steps = Steps { check: &check, run_tasks: &run_tasks };
+    let program = std::env::current_exe().context("finding this program")?;
+    let try_ways = |config: &NodeConfig, name: &str, peers: &Peers, deadline| {
+        let has_efa = config.nodes.get(name).and_then(|node| config.expected.get(&node.instance_type));
+        if has_efa.is_none_or(|expected| expected.efa_interfaces == 0) {
+            return Ok(());
+        }
+        ways::try_all(&program, &options.root, peers, deadline)
+    };
+    let steps = Steps { check: &check, try_ways: &try_ways, run_tasks: &run_tasks };
     let proved = super::prove(&seed, &aws, options.place(), &steps, &mut progress);
     progress.tell(&match proved {
         Ok(()) => Told::Ready {},

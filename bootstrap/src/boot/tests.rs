@@ -121,7 +121,7 @@ type Check = dyn Fn(Judged, &NodeConfig, &str) -> Result<()>;
 
 fn boot(cloud: &dyn Cloud, root: &Path, check: &Check) -> Result<Verdict> {
     let (seed, place) = (seed(), Place { root, hurry: 100 });
-    let steps = Steps { check, run_tasks: &|_, _, _| Ok(()) };
+    let steps = Steps { check, try_ways: &|_, _, _, _| Ok(()), run_tasks: &|_, _, _| Ok(()) };
     run(&seed, cloud, place, &|progress| prove(&seed, cloud, place, &steps, progress))
 }
 
