@@ -40,6 +40,7 @@ enum {
 #define MAX_PEERS 16
 #define MAX_ARRIVALS 65536
 #define MAX_DEPTH 65536
+#define MAX_RECEIVES 64
 
 struct settings {
 	char provider[NAME_BYTES];  /* tcp, tcp;ofi_rxm, shm, efa */
@@ -142,6 +143,8 @@ struct endpoint {
 	struct operation *rung, **rung_end;     /* to be placed */
 	unsigned outstanding;
 	uint64_t posted, random, last_due_ns;
+	void *receives[MAX_RECEIVES]; /* contexts of posted receives */
+	size_t first_receive, receive_count;
 };
 
 struct domain {
@@ -179,6 +182,7 @@ void complete(struct queue *, struct operation *);
 void fail(struct queue *, struct operation *, int error, int provider_error);
 
 /* endpoint.c */
+void *take_receive(struct endpoint *);
 int open_endpoint(struct fid_domain *, struct fi_info *, struct fid_ep **, void *);
 
 /* segment.c */

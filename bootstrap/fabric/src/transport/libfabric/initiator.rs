@@ -20,6 +20,8 @@ pub(crate) struct FabricInitiator {
     setting: Setting,
     link: Link,
     rule: Rule,
+    /// What a completion of data must mean under the rule.
+    data_flags: u64,
     plan: Plan,
     progress: Progress,
 }
@@ -45,7 +47,18 @@ impl FabricInitiator {
     pub(super) fn new(setting: Setting, session: Session, target: &Reach, pool_bytes: u64) -> Result<Self> {
         let rule = session.facts.rule;
         let link = Link::new(session, target, pool_bytes)?;
-        Ok(Self { setting, link, rule, plan: Plan::default(), progress: Progress::default() })
+        let data_flags = match (setting.operation, rule) {
+            (Operation::Read, _) | (_, Rule::LastMessage) => 0,
+            (_, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
+            (_, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
+        };
+        Ok(Self { setting, link, rule, data_flags, plan: Plan::default(), progress: Progress::default() })
+    }
+
+    /// Follows another rule than the provider's, which a test must find; with `data_flags` in place of the rule's.
+    #[cfg(test)]
+    pub(super) fn break_rule(&mut self, rule: Rule, data_flags: u64) {
+        (self.rule, self.data_flags) = (rule, data_flags);
     }
 
     /// What was opened.
@@ -53,23 +66,20 @@ impl FabricInitiator {
         &self.link.session.facts
     }
 
+    /// The rule that is followed.
+    #[cfg(test)]
+    pub(super) fn rule(&self) -> Rule {
+        self.rule
+    }
+
     /// How data moves.
     fn rma(&self) -> Rma {
         if self.setting.operation == Operation::Read { Rma::Read } else { Rma::Write }
     }
 
-    /// The flags of data: what a completion of it must mean under the rule.
-    fn data_flags(&self) -> u64 {
-        match (self.rma(), self.rule) {
-            (Rma::Read, _) | (Rma::Write, Rule::LastMessage) => 0,
-            (Rma::Write, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
-            (Rma::Write, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
-        }
-    }
-
     /// Posts what has credit, one batch. Returns whether anything was posted.
     fn post_batch(&mut self) -> Result<bool> {
-        let flags = self.data_flags();
+        let flags = self.data_flags;
         let data = Meaning::Data.tag(self.progress.round);
         let batch = self.link.credits.batch(&self.plan.operations[self.progress.posted..]);
         for number in 0..batch {

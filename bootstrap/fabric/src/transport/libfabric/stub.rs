@@ -41,12 +41,13 @@ fn compiled() -> &'static PathBuf {
 }
 
 impl Stub {
-    /// A stub that behaves as `settings`, a key and a value a line, say.
+    /// A stub that behaves as `settings`, a key and a value a line, say. Its queues cannot sleep unless they say so:
+    /// both ends take turns in one thread.
     pub(super) fn new(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("libfabric.so.1");
         std::fs::copy(compiled(), &path).unwrap();
-        std::fs::write(folder.path().join("libfabric.so.1.conf"), settings).unwrap();
+        std::fs::write(folder.path().join("libfabric.so.1.conf"), format!("wait 0\n{settings}")).unwrap();
         Self { library: Library::open(&[path]).unwrap(), _folder: folder }
     }
 }
