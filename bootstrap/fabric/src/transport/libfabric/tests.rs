@@ -74,35 +74,41 @@ impl Pair {
         Ok(table)
     }
 
-    /// Lets both ends take turns until both say that the round is over.
-    fn turn(&mut self, time: Duration) -> Result<Turned> {
+    /// Lets both ends take turns until both say that the round is over. Whichever end says so first, every block must be
+    /// in its place already: the consumer acts on its own word.
+    fn turn(&mut self, table: &[Descriptor], time: Duration) -> Result<Turned> {
         let begin = Instant::now();
-        let (mut moved, mut is_served) = (None, false);
+        let (mut moved, mut is_served, mut told) = (None, false, Ok(0));
         while begin.elapsed() < time {
             moved = moved.or(self.initiator.poll(&mut self.pools.0)?);
-            is_served = is_served || self.target.serve_some()?;
+            if !is_served && self.target.serve_some()? {
+                is_served = true;
+                if self.operation == Operation::Write {
+                    told = self.verify(table).context("found the target told too early");
+                }
+            }
             if let Some(bytes) = moved.filter(|_| is_served) {
-                return Ok(Turned::Complete { bytes });
+                return told.map(|_| Turned::Complete { bytes });
             }
         }
         Ok(Turned::Unfinished)
     }
 
-    /// Compares every block, and goes on to the next round.
-    fn verify(&mut self, table: &[Descriptor]) -> Result<u64> {
+    /// Compares every block.
+    fn verify(&self, table: &[Descriptor]) -> Result<u64> {
         let pool = if self.operation == Operation::Read { &self.pools.0 } else { &self.pools.1 };
-        let verified = verify(pool, table, self.pattern());
-        self.round += 1;
-        verified
+        verify(pool, table, self.pattern())
     }
 
     /// One round; both ends' counts are held against the shape. Returns the blocks that were verified.
     fn round(&mut self) -> Result<u64> {
         let table = self.begin()?;
-        let Turned::Complete { bytes } = self.turn(ENOUGH)? else { anyhow::bail!("it never ended") };
+        let Turned::Complete { bytes } = self.turn(&table, ENOUGH)? else { anyhow::bail!("it never ended") };
         assert_eq!(bytes, self.shape.payload_bytes());
         assert_eq!(self.target.target_bytes(self.round)?, bytes);
-        self.verify(&table)
+        let verified = self.verify(&table);
+        self.round += 1;
+        verified
     }
 }
 

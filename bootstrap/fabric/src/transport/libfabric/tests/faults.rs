@@ -42,8 +42,8 @@ fn a_lost_completion_is_never_taken_for_the_end() {
     for number in [1, 30] {
         let stub = Stub::new(&format!("drop_at {number}"));
         let mut pair = Pair::open(&stub.library, &provider::EFA_DIRECT, Operation::Write).unwrap();
-        pair.begin().unwrap();
-        assert_eq!(pair.turn(A_WHILE).unwrap(), Turned::Unfinished);
+        let table = pair.begin().unwrap();
+        assert_eq!(pair.turn(&table, A_WHILE).unwrap(), Turned::Unfinished);
     }
 }
 
@@ -63,7 +63,7 @@ fn a_target_that_does_not_know_the_initiator_refuses_it() {
     stranger.initiator = initiator.initiator(setting, &target.reach().unwrap()).unwrap();
     stranger.pools.0 = pool;
     let table = stranger.begin();
-    let said = words(table.and_then(|_| stranger.turn(ENOUGH)));
+    let said = words(table.and_then(|table| stranger.turn(&table, ENOUGH)));
     assert!(said.contains("the target does not know the initiator"), "{said}");
     drop(target);
 }
