@@ -2,7 +2,8 @@
 
 use hdrhistogram::Histogram;
 use prefab_contract::bench_report::{Case, Ended, Mode, Semantics, samples_for_quantile};
-use prefab_contract::engine::{self, CaseSpec, Operation, Round, Waiting};
+use prefab_contract::engine::{self, CaseSpec, Operation, Round, Transport, Waiting};
+use prefab_contract::path::Path;
 
 use super::local::Outcome;
 use super::options::Plan;
@@ -26,9 +27,11 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
     let blocks_verified: u64 = outcome.rounds.iter().map(|round| round.blocks_verified).sum();
     let transport = spec.transport.name().to_owned();
     Case {
-        path: transport.clone(),
+        path: path(spec.transport, outcome).name().to_owned(),
+        path_evidence: outcome.carried.as_ref().map(|carried| carried.evidence.clone()),
         transport,
-        provider: None,
+        provider: outcome.fabric.as_ref().map(|fabric| fabric.provider.clone()),
+        fabric: outcome.fabric.clone(),
         semantics: match spec.operation {
             Operation::Read | Operation::Write => Semantics::OneSided,
             Operation::Packed => Semantics::ReceiverAssisted,
@@ -78,6 +81,16 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         verified: !outcome.rounds.is_empty() && blocks_verified == descriptors * outcome.rounds.len() as u64,
         ended: if outcome.failure.is_none() { Ended::Complete } else { Ended::Partial },
         failure: outcome.failure.clone(),
+    }
+}
+
+/// What carried the bytes. A case that was cut short has no proof; the engine's own transports need none.
+fn path(transport: Transport, outcome: &Outcome) -> Path {
+    match (&outcome.carried, transport) {
+        (Some(carried), _) => carried.path,
+        (None, Transport::BuiltinTcp) => Path::BuiltinTcp,
+        (None, Transport::BuiltinVm) => Path::BuiltinVm,
+        (None, _) => Path::Inconclusive,
     }
 }
 

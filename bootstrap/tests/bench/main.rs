@@ -2,5 +2,8 @@
 
 mod engines;
 mod failures;
+mod libfabric;
 mod programs;
 mod report;
+#[path = "../../../tests/standins/libfabric_stub/stub.rs"]
+mod stub;

@@ -65,6 +65,7 @@ struct settings {
 	unsigned drop_at;           /* the number of the operation whose completion is lost */
 	unsigned manual;            /* the target's queue must be read for data to be placed */
 	unsigned wait;              /* whether queues can be waited for */
+	unsigned hang;              /* fi_getinfo never returns */
 	unsigned mover;             /* 0: data is placed by the calls themselves, without a thread */
 };
 

@@ -25,9 +25,9 @@ const ENVIRONMENT: &[&str] = &[
 #[rustfmt::skip]
 const CASE: &[&str] = &[
     "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "connect_ms", "descriptor_bytes", "descriptors",
-    "descriptors_per_s", "ended", "exposed_us", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
+    "descriptors_per_s", "ended", "exposed_us", "fabric", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
     "hit_tokens", "initiator_cpu_s_per_gb", "layout", "max_us", "memory", "mode", "operation", "p50_us", "p90_us",
-    "p999_us", "p99_us", "path", "payload_bytes", "post_us_p50", "prep_us", "prompt_tokens", "provider", "q",
+    "p999_us", "p99_us", "path", "path_evidence", "payload_bytes", "post_us_p50", "prep_us", "prompt_tokens", "provider", "q",
     "registration_ms", "rounds", "runs_per_request", "semantics", "target_cpu_s_per_gb", "threads_initiator",
     "threads_target", "transport", "verified", "working_set_bytes",
 ];
@@ -43,7 +43,7 @@ fn report() -> BenchReport {
             "model": "m", "tensor_parallel": 4, "block_tokens": 16, "seed": 1
         },
         "cases": [{
-            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "semantics": "one-sided",
+            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "path_evidence": null, "fabric": null, "semantics": "one-sided",
             "mode": "request", "q": 1, "memory": "host", "layout": "kv-split", "operation": "read",
             "prompt_tokens": 4096, "hit_tokens": 0, "fragmentation": 1.0, "payload_bytes": 268435456,
             "descriptor_bytes": 8192, "descriptors": 32768, "runs_per_request": null, "working_set_bytes": 1073741824,

@@ -1,16 +1,19 @@
 //! The initiator: post while there is credit, read completions, then tell the consumer, by the rule of the provider.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use libfabric_sys as fi;
 use prefab_contract::engine::{Operation, Waiting};
+use prefab_contract::path::{self, Carried, OpenedFabric};
 use prefab_contract::transfer::Run;
 
+use super::counters::{Counted, Counters};
 use super::link::{Link, Reaped, Rma};
 use super::notice::{Meaning, Notice};
 use super::plan::Plan;
-use super::provider::Rule;
+use super::provider::{EFA, Rule, SHM};
 use super::session::{Facts, Reach, Session};
 use crate::transport::memory::Pool;
 use crate::transport::{Initiator, Setting};
@@ -24,6 +27,8 @@ pub(crate) struct FabricInitiator {
     data_flags: u64,
     plan: Plan,
     progress: Progress,
+    /// The device's counters and what they said before the first request; for EFA alone.
+    counters: Option<(Counters, Counted)>,
 }
 
 /// How far a request is.
@@ -44,15 +49,30 @@ impl FabricInitiator {
     ///
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
-    pub(super) fn new(setting: Setting, session: Session, target: &Reach, pool_bytes: u64) -> Result<Self> {
+    pub(super) fn new(
+        setting: Setting,
+        session: Session,
+        target: &Reach,
+        pool_bytes: u64,
+        sysfs: &Path,
+    ) -> Result<Self> {
         let rule = session.facts.rule;
+        let counters = (session.facts.provider == EFA.name).then(|| Counters::of(sysfs, session.facts.card()));
         let link = Link::new(session, target, pool_bytes)?;
         let data_flags = match (setting.operation, rule) {
             (Operation::Read, _) | (_, Rule::LastMessage) => 0,
             (_, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
             (_, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
         };
-        Ok(Self { setting, link, rule, data_flags, plan: Plan::default(), progress: Progress::default() })
+        Ok(Self {
+            setting,
+            link,
+            rule,
+            data_flags,
+            plan: Plan::default(),
+            progress: Progress::default(),
+            counters: counters.map(|counters| (counters.clone(), counters.read())),
+        })
     }
 
     /// Follows another rule than the provider's, which a test must find; with `data_flags` in place of the rule's.
@@ -165,6 +185,25 @@ impl Initiator for FabricInitiator {
             self.note(reaped)?;
         }
         Ok(None)
+    }
+
+    fn opened(&self) -> Option<OpenedFabric> {
+        Some(self.facts().report())
+    }
+
+    fn carried(&self, payload_bytes: u64) -> Carried {
+        let facts = self.facts();
+        let is_emulated = match self.rma() {
+            Rma::Read => facts.traits.emulated_read,
+            Rma::Write => facts.traits.emulated_write,
+        };
+        match &self.counters {
+            Some((counters, before)) => counters.judge(self.rma(), is_emulated, *before, payload_bytes),
+            None => Carried {
+                path: if facts.provider == SHM.name { path::Path::Shm } else { path::Path::Tcp },
+                evidence: format!("the provider that was opened is {}", facts.provider),
+            },
+        }
     }
 
     fn ceilings(&self) -> &'static [Waiting] {

@@ -12,7 +12,7 @@ use prefab_contract::engine::Operation;
 use prefab_contract::transfer::{Descriptor, Scatter, Shape, coalesce, descriptors};
 
 use super::provider::{self, Provider};
-use super::stub::{Stub, is_here};
+use super::stub::{self, is_here};
 use super::{FabricInitiator, FabricTarget, Opened};
 use crate::pattern::Pattern;
 use crate::pool_data::{prepare_data, verify};
@@ -109,6 +109,20 @@ impl Pair {
         let verified = self.verify(&table);
         self.round += 1;
         verified
+    }
+}
+
+/// A stub's library, and the folder that it needs. Its queues cannot sleep unless the settings say so: both ends take
+/// turns in one thread.
+struct Stub {
+    library: Library,
+    _stub: stub::Stub,
+}
+
+impl Stub {
+    fn new(settings: &str) -> Self {
+        let stub = stub::Stub::new(&format!("wait 0\n{settings}"));
+        Self { library: Library::open(&[stub.path()]).unwrap(), _stub: stub }
     }
 }
 
