@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Operation;
+use crate::path::OpenedFabric;
 
 /// The version of this document.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -132,8 +133,12 @@ pub struct Case {
     pub transport: String,
     /// The libfabric provider; null for the built-in transports.
     pub provider: Option<String>,
-    /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `inconclusive`.
+    /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `null`, `inconclusive`.
     pub path: String,
+    /// What shows that, or why nothing does; null without a finished case.
+    pub path_evidence: Option<String>,
+    /// What the initiator opened of libfabric; null for the built-in transports.
+    pub fabric: Option<OpenedFabric>,
     /// What the transport promises.
     pub semantics: Semantics,
     /// How requests follow each other.

@@ -64,7 +64,10 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
     let mut transport = open(case, access, &pool, control, peer, watch)?;
     emit(&Event::Ready { connect_us: connect_us + microseconds(begin.elapsed()), registration_us });
 
-    let mut first_measured = Instant::now();
+    if let Some(opened) = transport.opened() {
+        emit(&Event::Opened(Box::new(opened)));
+    }
+    let (mut first_measured, mut moved_bytes) = (Instant::now(), 0);
     for number in 0.. {
         if number == 1 {
             first_measured = Instant::now();
@@ -78,8 +81,10 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
             break;
         }
         let round = Measured { case, number, watch }.run(control, &mut pool, transport.as_mut())?;
+        moved_bytes += round.initiator_bytes;
         emit(&Event::Round(round));
     }
+    emit(&Event::Carried(transport.carried(moved_bytes)));
     watch.enter(Stage::Finish, 0);
     control.send(&Message::Finish {})?;
     control.expect(&Message::Finished {})

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transport, Waiting};
+use prefab_contract::path::{Carried, OpenedFabric};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
@@ -41,6 +42,14 @@ pub(crate) trait Initiator {
     /// # Errors
     /// The transport is broken: the case ends.
     fn poll(&mut self, pool: &mut Pool) -> Result<Option<u64>>;
+
+    /// What was opened of libfabric; none for the engine's own transports.
+    fn opened(&self) -> Option<OpenedFabric> {
+        None
+    }
+
+    /// What carried the `payload_bytes` that moved since the transport was opened.
+    fn carried(&self, payload_bytes: u64) -> Carried;
 
     /// The plain loops that bound this transport.
     fn ceilings(&self) -> &'static [Waiting];

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use prefab_contract::engine::{Probe, ProbedTransport, Transport};
+use prefab_contract::engine::Transport;
+use prefab_contract::probe::{Probe, ProbedTransport};
 
 /// How long the engine may look around: libraries and drivers are loaded.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,7 +2,8 @@
 
 use hdrhistogram::Histogram;
 use prefab_contract::bench_report::{Case, Ended, Failure, Mode, Semantics, samples_for_quantile};
-use prefab_contract::engine::{self, CaseSpec, Operation, Round, Waiting};
+use prefab_contract::engine::{self, CaseSpec, Operation, Round, Transport, Waiting};
+use prefab_contract::path::Path;
 
 use super::pair::{ABANDONED, Outcome};
 use super::plan::{Batch, Cell};
@@ -30,9 +31,11 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
     let link_gb_per_s = link_gb_per_s.filter(|_| gb_per_s.is_some());
     let failure = failure(pairs);
     Case {
-        path: spec.transport.name().to_owned(),
+        path: path(spec.transport, pairs).name().to_owned(),
+        path_evidence: pairs.first().and_then(|pair| Some(pair.carried.as_ref()?.evidence.clone())),
         transport: spec.transport.name().to_owned(),
-        provider: None,
+        provider: pairs.first().and_then(|pair| Some(pair.fabric.as_ref()?.provider.clone())),
+        fabric: pairs.first().and_then(|pair| pair.fabric.clone()),
         semantics: match spec.operation {
             Operation::Read | Operation::Write => Semantics::OneSided,
             Operation::Packed => Semantics::ReceiverAssisted,
@@ -127,6 +130,19 @@ fn longest_ms(pairs: &[Outcome], us: impl Fn(&Outcome) -> Option<u64>) -> Option
 
 fn median_ns(rounds: &[&Round]) -> Option<f64> {
     Durations::of(rounds.iter().map(|round| round.request_ns)).median_ns()
+}
+
+/// What carried the bytes of all pairs. A case that was cut short has no proof; the engine's own transports need none.
+fn path(transport: Transport, pairs: &[Outcome]) -> Path {
+    let of_pair = |pair: &Outcome| match (&pair.carried, transport) {
+        (Some(carried), _) => carried.path,
+        (None, Transport::BuiltinTcp) => Path::BuiltinTcp,
+        (None, Transport::BuiltinVm) => Path::BuiltinVm,
+        (None, _) => Path::Inconclusive,
+    };
+    let mut paths = pairs.iter().map(of_pair);
+    let first = paths.next().unwrap_or(Path::Inconclusive);
+    if paths.all(|path| path == first) { first } else { Path::Inconclusive }
 }
 
 /// The best plain loop, by its median.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use prefab_contract::bench_report::Failure;
 use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
+use prefab_contract::path::{Carried, OpenedFabric};
 
 use super::peer::{FarTarget, Listening};
 use crate::engine::{Engine, Heard, Side};
@@ -32,6 +33,10 @@ pub(crate) struct Outcome {
     pub(crate) engine_version: Option<String>,
     /// Connecting and registering, in microseconds, once both were done.
     pub(crate) ready_us: Option<(u64, u64)>,
+    /// What the initiator opened of libfabric.
+    pub(crate) fabric: Option<OpenedFabric>,
+    /// What carried the bytes, once all rounds were over.
+    pub(crate) carried: Option<Carried>,
     /// All rounds that were verified, the cold one first.
     pub(crate) rounds: Vec<Round>,
     /// Why it is not complete.
@@ -216,6 +221,8 @@ impl Pair<'_> {
                 return started.err().map(|error| self.failure(Side::Initiator, format!("{error:#}")));
             }
             Event::Ready { connect_us, registration_us } => outcome.ready_us = Some((connect_us, registration_us)),
+            Event::Opened(fabric) => outcome.fabric = Some(*fabric),
+            Event::Carried(carried) => outcome.carried = Some(carried),
             Event::Round(round) => {
                 if let Some(cause) = self.miscounted(&round) {
                     return Some(self.failure(side, cause));

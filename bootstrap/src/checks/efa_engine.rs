@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use prefab_contract::engine::{MESSAGE_VERSION, Probe};
+use prefab_contract::engine::MESSAGE_VERSION;
+use prefab_contract::probe::Probe;
 
 use super::efa_devices::nothing_to_check;
 use super::outcome::{Outcome, Verdict};

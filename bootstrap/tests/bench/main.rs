@@ -3,8 +3,11 @@
 
 mod engines;
 mod failures;
+mod libfabric;
 mod network;
 mod peers;
 mod programs;
 mod refused;
 mod report;
+#[path = "../../../tests/standins/libfabric_stub/stub.rs"]
+mod stub;

@@ -28,11 +28,11 @@ const ENVIRONMENT: &[&str] = &[
 #[rustfmt::skip]
 const CASE: &[&str] = &[
     "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "chosen", "connect_ms", "descriptor_bytes", "descriptors",
-    "descriptors_per_s", "ended", "exposed_us", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
+    "descriptors_per_s", "ended", "exposed_us", "fabric", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
     "hit_tokens", "initiator_cpu_s_per_gb", "layout", "link_gb_per_s", "link_share", "max_us", "memory", "mode",
-    "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "payload_bytes", "post_us_p50",
-    "prefill_ms", "prep_us", "prompt_tokens", "provider", "q", "rate_per_s", "registration_ms", "rounds",
-    "runs_per_request", "schedule", "scheme", "semantics", "target_cpu_s_per_gb", "threads_initiator",
+    "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "path_evidence", "payload_bytes",
+    "post_us_p50", "prefill_ms", "prep_us", "prompt_tokens", "provider", "q", "rate_per_s", "registration_ms",
+    "rounds", "runs_per_request", "schedule", "scheme", "semantics", "target_cpu_s_per_gb", "threads_initiator",
     "threads_target", "transport", "verified", "working_set_bytes",
 ];
 
@@ -50,7 +50,7 @@ fn report() -> BenchReport {
             "peers": [{"node": "Decode0", "kernel": null, "cpus": 2, "load_before": null}]
         },
         "cases": [{
-            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "semantics": "one-sided",
+            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "path_evidence": null, "fabric": null, "semantics": "one-sided",
             "mode": "request", "q": 1, "memory": "host", "layout": "kv-split", "operation": "read",
             "prompt_tokens": 4096, "hit_tokens": 0, "fragmentation": 1.0, "payload_bytes": 268435456,
             "descriptor_bytes": 8192, "descriptors": 32768, "runs_per_request": null, "working_set_bytes": 1073741824,

@@ -7,6 +7,7 @@
 mod choice;
 mod completions;
 mod contexts;
+mod counters;
 mod credits;
 mod info;
 mod initiator;
@@ -19,14 +20,16 @@ pub(crate) mod provider;
 mod regions;
 mod session;
 mod sleeping;
+mod survey;
 mod target;
 
 pub(crate) use initiator::FabricInitiator;
 pub(crate) use session::Reach;
+pub(crate) use survey::{survey, without_library};
 pub(crate) use target::FabricTarget;
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use libfabric_sys::{Library, library_paths};
@@ -39,6 +42,9 @@ use session::Session;
 
 /// Names the one library to use, instead of the usual places.
 const LIBRARY_VARIABLE: &str = "PREFAB_LIBFABRIC";
+
+/// Names a folder to read devices' counters from, instead of /sys.
+const SYSFS_VARIABLE: &str = "PREFAB_SYSFS";
 
 /// Opens the library of this machine; once in a process, because a second one finds no EFA device.
 ///
@@ -95,7 +101,8 @@ impl Opened {
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
     pub(crate) fn initiator(self, setting: Setting, target: &Reach) -> Result<FabricInitiator> {
-        FabricInitiator::new(setting, self.session, target, self.pool_bytes)
+        let sysfs = std::env::var_os(SYSFS_VARIABLE).unwrap_or_else(|| "/sys".into());
+        FabricInitiator::new(setting, self.session, target, self.pool_bytes, Path::new(&sysfs))
     }
 
     /// Becomes the target of that initiator, which has posted nothing yet.
@@ -114,6 +121,7 @@ pub(crate) fn unavailable_here(provider: &Provider) -> Option<String> {
 }
 
 #[cfg(test)]
+#[path = "../../../../tests/standins/libfabric_stub/stub.rs"]
 mod stub;
 #[cfg(test)]
 mod tests;

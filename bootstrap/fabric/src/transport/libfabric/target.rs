@@ -52,6 +52,18 @@ impl FabricTarget {
         Ok(Self { link, rule, round: u64::MAX, served: Served::default() })
     }
 
+    /// Follows another rule than the provider's, which a test must find.
+    #[cfg(test)]
+    pub(super) fn break_rule(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
+    /// Closes the registrations early.
+    #[cfg(test)]
+    pub(super) fn revoke(&mut self) {
+        self.link.session.pool.revoke();
+    }
+
     /// Begins the next round.
     pub(super) fn begin(&mut self) {
         self.round = self.round.wrapping_add(1);
