@@ -1,12 +1,13 @@
 //! What the engine finds here: it loads the libraries that a check must not load, in a process of its own.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prefab_contract::engine::MESSAGE_VERSION;
 use prefab_contract::probe::Probe;
 
-use super::efa_devices::nothing_to_check;
-use super::outcome::{Outcome, Verdict};
+use super::efa_devices::{devices, nothing_to_check};
+use super::outcome::{Outcome, Verdict, counted};
 use super::plan::Plan;
 use crate::host::{Ended, Host, Program, Unreadable};
 
@@ -56,16 +57,38 @@ pub(super) fn engine(host: &Host, plan: &Plan) -> Verdict {
     ))
 }
 
-/// `efa.engine-domains`: as many different domains as devices, as libfabric shows them to the engine.
+/// `efa.engine-domains`: as many different domains as devices, as libfabric shows them to the engine. One network card
+/// appears under several fabrics and kinds of endpoint; devices that share a name are one device to libfabric.
 pub(super) fn domains(host: &Host, plan: &Plan) -> Verdict {
     if let Some(outcome) = nothing_to_check(host, plan)? {
         return Ok(outcome);
     }
-    Ok(match probe(host, plan)? {
-        Err(_) => Outcome::skip("no probe of the engine; efa.engine says why"),
-        Ok(probe) => Outcome::skip(format!(
-            "engine {} does not load libfabric yet; efa.provider asks fi_info",
-            probe.engine_version
-        )),
+    let Ok(probe) = probe(host, plan)? else {
+        return Ok(Outcome::skip("no probe of the engine; efa.engine says why"));
+    };
+    let present = devices(host)?;
+    let expected = format!("{} devices of the provider efa, one for each in /sys/class/infiniband", present.len());
+    let hint =
+        "compare `prefab-fabric probe` with `fi_info -p efa`; the engine may load another libfabric than you think";
+    let libfabric = &probe.libfabric;
+    if let Some(reason) = &libfabric.unavailable {
+        return Ok(Outcome::fail(format!("the engine has no libfabric: {reason}"), expected, hint));
+    }
+    let found: BTreeSet<&str> = libfabric
+        .devices
+        .iter()
+        .filter(|device| device.provider == "efa")
+        .map(|device| device.device.as_str())
+        .collect();
+    let names = found.iter().copied().collect::<Vec<_>>().join(", ");
+    Ok(if found.len() == present.len() {
+        Outcome::pass(format!("{} to the engine: {names}", counted(found.len(), "device")))
+    } else {
+        let library = libfabric.library.as_ref().map_or("no library", |library| library.path.as_str());
+        Outcome::fail(
+            format!("{} to the engine ({names}), through {library}", counted(found.len(), "device")),
+            expected,
+            hint,
+        )
     })
 }
