@@ -103,6 +103,10 @@ test: setup lint build
 NIXL_VENV := target/nixl-venv
 bench: build $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
+	rm -rf target/bench-node
+	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
+	  --ignored --exact fixture::a_large_machine_for_the_benchmark
+	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \
 	  $(PYTHON) -B tests/bench/transfer $(DIST)/prefab-bootstrap --json target/bench-peers.json

@@ -102,6 +102,10 @@ impl Surroundings for Folder<'_> {
         }
         String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
     }
+
+    fn has_task_file(&self, name: &str) -> bool {
+        self.0.join("tasks").join(format!("{name}.json")).is_file()
+    }
 }
 
 /// No input is read without a bound.
