@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::exit::Exit;
 use crate::table;
 
+mod compare;
 mod demo;
 mod folder;
 mod init;
@@ -36,6 +37,7 @@ enum Command {
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
     Report(report::Report),
+    Compare(compare::Compare),
     Demo(demo::Demo),
     Schema(schema::Schema),
 }
@@ -61,6 +63,7 @@ impl Cli {
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
             Command::Report(command) => command.run(streams),
+            Command::Compare(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
         }

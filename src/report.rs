@@ -3,6 +3,7 @@
 //!
 //! Pure: documents go in as bytes, text comes out. Equal input gives equal bytes.
 
+pub mod compare;
 pub mod input;
 pub mod model;
 

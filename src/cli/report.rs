@@ -31,25 +31,35 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
-        let names = Names::of(&self.output)?;
         let paths = [self.files, self.checks].concat();
-        let inputs = match report_files::read(&paths) {
-            Ok(inputs) => inputs,
-            Err(refused) => {
-                refused.iter().try_for_each(|unreadable| writeln!(streams.err, "{unreadable}"))?;
-                return Ok(Exit::Failed);
-            }
-        };
         let settings = Settings { ttft_budget_ms: f64::from(self.ttft_budget_ms) };
-        let report = report::model(&inputs, settings);
-        write!(streams.out, "{}", terminal::render(&report))?;
-        let files = [(names.page, html::render(&report)), (names.markdown, markdown::render(&report))];
-        for file in names.folder.write(&files)? {
-            writeln!(streams.err, "{file}")?;
-        }
-        writeln!(streams.out, "\nNext: open {} in a browser.", self.output.display())?;
-        Ok(Exit::Done)
+        write_with(streams, &paths, &self.output, settings)
     }
+}
+
+/// The report of another command's result.
+pub(super) fn write(streams: &mut Streams<'_>, paths: &[PathBuf], output: &Path) -> anyhow::Result<Exit> {
+    write_with(streams, paths, output, Settings::default())
+}
+
+fn write_with(streams: &mut Streams<'_>, paths: &[PathBuf], output: &Path, settings: Settings) -> anyhow::Result<Exit> {
+    let names = Names::of(output)?;
+    let inputs = match report_files::read(paths) {
+        Ok(inputs) => inputs,
+        Err(refused) => {
+            refused.iter().try_for_each(|unreadable| writeln!(streams.err, "{unreadable}"))?;
+            return Ok(Exit::Failed);
+        }
+    };
+    let report = report::model(&inputs, settings);
+    write!(streams.out, "{}", terminal::render(&report))?;
+    let files = [(names.page, html::render(&report)), (names.markdown, markdown::render(&report))];
+    writeln!(streams.out)?;
+    for file in names.folder.write(&files)? {
+        writeln!(streams.out, "{file}")?;
+    }
+    writeln!(streams.out, "Next: open {} in a browser.", output.display())?;
+    Ok(Exit::Done)
 }
 
 /// Where the files go.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::report::input::{Inputs, Report, Unreadable};
+use crate::report::input::{Inputs, Unreadable};
 
 /// A larger file is no report that a person could look at.
 const MAX_BYTES: u64 = 512 << 20;
@@ -17,11 +17,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Inputs, Vec<Unreadable>> {
     let mut refused = Vec::new();
     for path in paths {
         match files(path) {
-            Ok(files) => files.iter().for_each(|file| match read_one(file) {
-                Ok(Report::Bench(bench)) => inputs.benches.push(bench),
-                Ok(Report::Checks(checks)) => inputs.checks.push(checks),
-                Err(unreadable) => refused.push(unreadable),
-            }),
+            Ok(files) => refused.extend(files.iter().filter_map(|file| add(&mut inputs, file).err())),
             Err(unreadable) => refused.push(unreadable),
         }
     }
@@ -50,7 +46,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Unreadable> {
     Ok(files)
 }
 
-fn read_one(path: &Path) -> Result<Report, Unreadable> {
+fn add(inputs: &mut Inputs, path: &Path) -> Result<(), Unreadable> {
     let name = path.display().to_string();
     let bytes = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
     if bytes > MAX_BYTES {
@@ -58,7 +54,7 @@ fn read_one(path: &Path) -> Result<Report, Unreadable> {
         return Err(Unreadable { name, cause });
     }
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
-    Report::read(&name, &bytes)
+    inputs.add(&name, &bytes)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Unreadable {

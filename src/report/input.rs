@@ -49,21 +49,12 @@ impl fmt::Display for Unreadable {
 
 impl std::error::Error for Unreadable {}
 
-/// A document of either kind.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Report {
-    /// Of `prefab-bootstrap bench --json`.
-    Bench(Document<BenchReport>),
-    /// Of `prefab-bootstrap check --json`.
-    Checks(Document<CheckReport>),
-}
-
-impl Report {
-    /// Reads a document; what it holds says which kind it is.
+impl Inputs {
+    /// Adds a document; what it holds says which kind it is.
     ///
     /// # Errors
     /// Neither kind, another version, or a document that breaks the schema.
-    pub fn read(name: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), Unreadable> {
         let refuse = |cause: String| Unreadable { name: name.to_owned(), cause };
         let json: Json = serde_json::from_slice(bytes).map_err(|error| {
             refuse(format!(
@@ -71,19 +62,31 @@ impl Report {
                  write it anew"
             ))
         })?;
-        let (name, sha256) = (name.to_owned(), Sha256::from_bytes(sha2::Sha256::digest(bytes).into()));
-        let read = if json.get("cases").is_some() {
-            typed(json, bench_report::SCHEMA_VERSION)
-                .map(|content| Self::Bench(Document { name: name.clone(), sha256, content }))
+        let sha256 = Sha256::from_bytes(sha2::Sha256::digest(bytes).into());
+        if json.get("cases").is_some() {
+            let content = typed(json, bench_report::SCHEMA_VERSION).map_err(refuse)?;
+            self.benches.push(Document { name: name.to_owned(), sha256, content });
         } else if json.get("checks").is_some() {
-            typed(json, check_report::SCHEMA_VERSION)
-                .map(|content| Self::Checks(Document { name: name.clone(), sha256, content }))
+            let content = typed(json, check_report::SCHEMA_VERSION).map_err(refuse)?;
+            self.checks.push(Document { name: name.to_owned(), sha256, content });
         } else {
-            Err("found JSON with neither `cases` nor `checks`, expected a report of `prefab-bootstrap bench --json` \
-                 or `check --json`; name such a file"
-                .to_owned())
-        };
-        read.map_err(|cause| Unreadable { name, cause })
+            return Err(refuse(
+                "found JSON with neither `cases` nor `checks`, expected a report of `prefab-bootstrap bench --json` or \
+                 `check --json`; name such a file"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Every case of every document, in order.
+    pub(super) fn cases(&self) -> Vec<Located<'_>> {
+        let documents = self.benches.iter().enumerate();
+        let cases = documents.flat_map(|(document, bench)| {
+            let cases = bench.content.cases.iter().enumerate();
+            cases.map(move |(index, case)| Located { document, index, report: &bench.content, case })
+        });
+        cases.collect()
     }
 }
 
@@ -183,18 +186,6 @@ impl State {
             Self::Partial => "partial",
             Self::Unavailable => "not available",
         }
-    }
-}
-
-impl Inputs {
-    /// Every case of every document, in order.
-    pub(super) fn cases(&self) -> Vec<Located<'_>> {
-        let documents = self.benches.iter().enumerate();
-        let cases = documents.flat_map(|(document, bench)| {
-            let cases = bench.content.cases.iter().enumerate();
-            cases.map(move |(index, case)| Located { document, index, report: &bench.content, case })
-        });
-        cases.collect()
     }
 }
 

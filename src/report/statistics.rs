@@ -3,7 +3,7 @@
 //! Intervals come from a bootstrap whose resamples take neighbouring samples together, because requests that follow each
 //! other are alike: a plain bootstrap would call too much of the difference between two runs real.
 
-/// The share of resampled values that an interval holds.
+/// How sure an interval is that stands alone; of several, how sure all of them together are.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// The fewest samples of a side from which an interval is made.
@@ -12,24 +12,32 @@ pub const LEAST_SAMPLES: usize = 9;
 /// Longer runs are thinned evenly before they are resampled: the interval gets wider, never narrower.
 const MOST_SAMPLES: usize = 1_000;
 
-/// How resamples are drawn. Equal values give equal intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How resamples are drawn and how much of them an interval holds. Equal values give equal intervals.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
     /// Of the random numbers.
     pub seed: u64,
     /// How many samples are drawn in all; long runs are resampled less often.
     pub draws: usize,
+    /// The share of resampled values that the interval holds. Where the rest is less than one resample, it holds all.
+    pub confidence: f64,
 }
 
 impl Bootstrap {
-    /// For one comparison.
-    pub const THOROUGH: Self = Self { seed: 1, draws: 2_000_000 };
-    /// For each of a thousand cases.
-    pub const QUICK: Self = Self { seed: 1, draws: 40_000 };
+    /// For a figure of a report, a thousand of which must not take long.
+    pub const QUICK: Self = Self { seed: 1, draws: 40_000, confidence: CONFIDENCE };
+
+    /// For one of several comparisons, which are to hold together: by Bonferroni each bears its part of the doubt.
+    // Comparisons are counted in thousands.
+    #[allow(clippy::cast_precision_loss)]
+    pub fn one_of(comparisons: usize) -> Self {
+        let confidence = 1.0 - (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
+        Self { seed: 1, draws: 400_000, confidence }
+    }
 
     /// Resamples of a side with so many samples.
-    pub fn resamples(self, samples: usize) -> usize {
-        (self.draws / samples.max(1)).clamp(200, 2_000)
+    fn resamples(self, samples: usize) -> usize {
+        (self.draws / samples.max(1)).clamp(400, 4_000)
     }
 }
 
@@ -78,7 +86,7 @@ pub fn quantile_interval(runs: &[&[f64]], q: f64, bootstrap: Bootstrap) -> Optio
     let side = Side::of(runs)?;
     let mut random = fastrand::Rng::with_seed(bootstrap.seed);
     let drawn = (0..bootstrap.resamples(side.samples())).filter_map(|_| select(&mut side.resample(&mut random), q));
-    Some(interval(select(&mut side.0.concat(), q)?, drawn.collect()))
+    Some(interval(select(&mut side.0.concat(), q)?, drawn.collect(), bootstrap.confidence))
 }
 
 /// The interval of (quantile of the other side / quantile of the baseline). None where either side has too few samples, or
@@ -93,12 +101,12 @@ pub fn ratio_interval(baseline: &[&[f64]], other: &[&[f64]], q: f64, bootstrap: 
     let resamples = bootstrap.resamples(baseline.samples().max(other.samples()));
     let drawn = (0..resamples).filter_map(|_| ratio(baseline.resample(&mut random), other.resample(&mut random)));
     let drawn = drawn.collect();
-    Some(interval(ratio(baseline.0.concat(), other.0.concat())?, drawn))
+    Some(interval(ratio(baseline.0.concat(), other.0.concat())?, drawn, bootstrap.confidence))
 }
 
 /// The percentile interval of resampled values.
-fn interval(estimate: f64, mut drawn: Vec<f64>) -> Interval {
-    let tail = (1.0 - CONFIDENCE) / 2.0;
+fn interval(estimate: f64, mut drawn: Vec<f64>, confidence: f64) -> Interval {
+    let tail = (1.0 - confidence) / 2.0;
     let mut bound = |q| select(&mut drawn, q).unwrap_or(estimate);
     Interval { estimate, low: bound(tail).min(estimate), high: bound(1.0 - tail).max(estimate) }
 }

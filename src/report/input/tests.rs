@@ -1,7 +1,7 @@
 use super::*;
 
 fn refusal(text: &str) -> String {
-    Report::read("x.json", text.as_bytes()).unwrap_err().to_string()
+    Inputs::default().add("x.json", text.as_bytes()).unwrap_err().to_string()
 }
 
 #[test]
@@ -16,10 +16,11 @@ fn what_is_no_report_says_what_was_expected() {
 
 #[test]
 fn content_decides_about_the_kind() {
-    let read = Report::read("checks.json", br#"{"checks":[],"schema_version":1}"#);
-    let Ok(Report::Checks(document)) = read else { panic!("{read:?}") };
+    let mut inputs = Inputs::default();
+    inputs.add("checks.json", br#"{"checks":[],"schema_version":1}"#).unwrap();
+    let ([], [document]) = (inputs.benches.as_slice(), inputs.checks.as_slice()) else { panic!("{inputs:?}") };
     assert_eq!(document.name, "checks.json");
-    assert!(document.sha256.as_str().starts_with("26"), "{}", document.sha256.as_str());
+    assert!(document.sha256.as_str().starts_with("e901d8ec"), "{}", document.sha256.as_str());
 }
 
 #[test]
