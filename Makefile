@@ -6,27 +6,60 @@ DIST := dist
 NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
-TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file
+TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux setpriv:util-linux
 # What boots in real cloud-init need besides, which only root can have.
-ROOT_TOOLS := debootstrap:debootstrap ip:iproute2 unshare:util-linux nsenter:util-linux
+ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
+# What the libfabric tests compile against and load, as header:package of Debian; only root can have it.
+HEADERS := rdma/fabric.h:libfabric-dev
 SKIPPED := target/skipped.txt
 
-.PHONY: build setup venv tools cloud-init-root demo test lint bench clean
+.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric demo test lint bench clean
 
-build:
-	$(CARGO) build --locked --release --package prefab
-	$(CARGO) build --locked --profile node --package prefab-fabric
-	$(CARGO) build-node
-	mkdir -p $(DIST)
-	install -m 0755 target/release/prefab target/node/prefab-fabric target/$(NODE_TARGET)/node/prefab-bootstrap $(DIST)/
+# What the caller's environment says of flags and wrappers does not change a release.
+RELEASE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET $(CARGO)
+# The oldest glibc that the engine starts on, of 2018. The machine's own linker would ask for the machine's.
+ENGINE_GLIBC := 2.28
+LINKER := target/linker
+NODE_PROGRAMS := prefab-bootstrap prefab-fabric
+
+build: build-prefab $(NODE_PROGRAMS:%=build-%)
 	cd $(DIST) && sha256sum prefab prefab-bootstrap prefab-fabric > SHA256SUMS
 
+build-prefab: | $(DIST)
+	$(RELEASE) build --locked --release --package prefab
+	install -m 0755 target/release/prefab $(DIST)/
+
+build-prefab-bootstrap: | $(DIST)
+	$(RELEASE) build-node
+	install -m 0755 target/$(NODE_TARGET)/node/prefab-bootstrap $(DIST)/
+
+build-prefab-fabric: $(LINKER)/installed | $(DIST)
+	PATH="$$(realpath $(LINKER))/bin:$$PATH" $(RELEASE) zigbuild --locked --profile node --package prefab-fabric \
+	  --target $(NODE_TARGET).$(ENGINE_GLIBC)
+	install -m 0755 target/$(NODE_TARGET)/node/prefab-fabric $(DIST)/
+
+$(DIST):
+	mkdir -p $@
+
+# The stamp is written last: a broken installation is begun again.
+$(LINKER)/installed: bootstrap/fabric/requirements.txt
+	rm -rf $(LINKER)
+	$(PYTHON) -m venv $(LINKER) || { echo "found no venv of $(PYTHON); run make tools, or install python3-venv" >&2; exit 1; }
+	$(LINKER)/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+# A release depends on its sources alone: the same bytes from another folder under another cargo home.
+same-bytes: build
+	tests/release/same_bytes.sh $(DIST) prefab $(NODE_PROGRAMS)
+
 # The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
-setup: tools venv cloud-init-root
+setup: tools venv cloud-init-root libfabric
 
 tools:
 	@missing=; tools='$(TOOLS)'; if [ "$$(id -u)" = 0 ]; then tools="$$tools $(ROOT_TOOLS)"; fi; \
 	for tool in $$tools; do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	if [ "$$(id -u)" = 0 ]; then for header in $(HEADERS); do \
+	  [ -e "/usr/include/$${header%%:*}" ] || missing="$$missing $${header##*:}"; done; fi; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -40,9 +73,13 @@ cloud-init-root: tools
 	if [ -z "$$lacks" ]; then tests/standins/cloud_init_root.sh; \
 	else echo "cloud-init: boots in real cloud-init, because this machine lacks $$lacks" > $(SKIPPED); fi
 
+# After the line that begins the list of what is skipped.
+libfabric: cloud-init-root
+	@for header in $(HEADERS); do [ -e "/usr/include/$${header%%:*}" ] || \
+	  echo "libfabric-headers: layouts of libfabric and its stub provider, because this machine lacks $${header##*:}" >> $(SKIPPED); done
+
 venv: $(VENV)/requirements.done
 
-# The stamp is written last: a broken installation is begun again.
 $(VENV)/requirements.done: tests/requirements.txt
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +94,7 @@ lint:
 	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
 
 test: setup lint build
+	tests/release/same_bytes.sh $(DIST) $(NODE_PROGRAMS)
 	PREFAB_DIST=$(CURDIR)/$(DIST) $(CARGO) test --locked --workspace --no-fail-fast
 	@echo "Skipped, because this machine has no such thing: EFA devices, GPUs, an AWS account."
 	@if [ -s $(SKIPPED) ]; then cat $(SKIPPED); else echo "Nothing else was skipped."; fi

@@ -5,8 +5,10 @@ mod architecture;
 mod cfn_lint;
 mod golden;
 mod invariants;
+mod mlflow;
 mod prefab;
 mod python;
+mod release;
 
 mod cloud_init;
 mod licences;

@@ -6,27 +6,32 @@
 pub(crate) mod command;
 mod environment;
 mod lock;
+mod peers;
 pub(crate) mod phase;
+mod progress;
 mod record;
+mod rendezvous;
+mod supervised;
 mod units;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use prefab_contract::node_config::{NodeConfig, Readiness, SCHEMA_VERSION};
+use prefab_contract::node_config::{NodeConfig, SCHEMA_VERSION};
 use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::sha256::Sha256;
 use sha2::Digest as _;
 
 use crate::cloud::{Cloud, Identity};
-use crate::roster::{Answering, Presence, reach_all};
+use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
-use record::Record;
+pub(crate) use progress::Progress;
 
 /// Tags reach the metadata service up to a minute after the instance began.
 const TAG_TIME: Duration = Duration::from_secs(60);
@@ -34,6 +39,12 @@ const TAG_TIME: Duration = Duration::from_secs(60);
 const MOST_CONFIG_BYTES: usize = 1 << 20;
 /// The largest engine that is fetched.
 const MOST_ENGINE_BYTES: usize = 64 << 20;
+/// How long the last words are tried again at least: CloudFormation waits for them, and nothing else is left to do.
+const LEAST_SIGNAL_TIME: Duration = Duration::from_secs(600);
+/// Between two attempts at the signal, each of which tries again by itself.
+const SIGNAL_PAUSE: Duration = Duration::from_secs(30);
+/// How much longer than a node waits for its peers CloudFormation waits for the node.
+const AFTER_PEERS: Duration = Duration::from_secs(300);
 /// How long driver and EFA devices may take to appear.
 const DEVICE_TIME: Duration = Duration::from_secs(180);
 
@@ -66,12 +77,24 @@ impl Place<'_> {
 /// A task file that was fetched: its name and its text.
 pub(crate) type TaskText = (String, Vec<u8>);
 
+/// What is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// This machine.
+    Own,
+    /// The ways to its peers, which the roster has named by then.
+    Peers,
+}
+
+/// Runs task files of a plan, with values for the variables that they declare.
+pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()> + 'a;
+
 /// What a boot does with the machine that it proves.
 pub(crate) struct Steps<'a> {
     /// Judges the machine: the reason it is not what it should be.
-    pub(crate) check: &'a dyn Fn(&NodeConfig, &str) -> Result<()>,
-    /// Runs the task files, given as their names and texts in order.
-    pub(crate) run_tasks: &'a dyn Fn(&[TaskText], &NodeConfig) -> Result<()>,
+    pub(crate) check: &'a dyn Fn(Judged, &NodeConfig, &str) -> Result<()>,
+    /// Runs the task files, given as their names and texts in order, with values for the variables that they declare.
+    pub(crate) run_tasks: &'a RunTasks<'a>,
 }
 
 /// How a boot ended.
@@ -88,103 +111,134 @@ pub(crate) enum Verdict {
     },
 }
 
-/// Runs the boot and tells everyone who should know.
+/// Runs a proof and tells everyone who should know.
 ///
 /// # Errors
 /// Another boot holds the lock, or the verdict could not be told.
-pub(crate) fn run(seed: &NodeSeed, cloud: &dyn Cloud, place: Place<'_>, steps: &Steps<'_>) -> Result<Verdict> {
+pub(crate) fn run(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    place: Place<'_>,
+    proof: &dyn Fn(&mut Progress) -> Result<()>,
+) -> Result<Verdict> {
     let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
-    let mut log = Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"));
-    let mut node = Node::default();
-    let ended = catch_unwind(AssertUnwindSafe(|| prove(seed, cloud, place, steps, &mut log, &mut node)));
-    let verdict = match ended {
-        Ok(Ok(())) => Verdict::Ready,
-        Ok(Err(error)) => Verdict::NotReady { phase: log.phase(), reason: format!("{error:#}") },
-        Err(panic) => Verdict::NotReady {
-            phase: log.phase(),
-            reason: format!("a fault of prefab itself: {}", panic_text(panic.as_ref())),
-        },
+    let mut progress = Progress::new(log(place));
+    let verdict = match proof(&mut progress) {
+        Ok(()) => Verdict::Ready,
+        Err(error) => Verdict::NotReady { phase: progress.log.phase(), reason: format!("{error:#}") },
     };
-    tell(seed, cloud, place, &mut log, &node, &verdict)?;
+    tell(seed, cloud, place, &mut progress, &verdict)?;
     Ok(verdict)
 }
 
-/// What is known of this node so far; its last words need as much of it as there is.
-#[derive(Default)]
-struct Node {
-    identity: Option<Identity>,
-    name: Option<String>,
+fn log(place: Place<'_>) -> Log {
+    Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"))
 }
 
-fn prove(
+/// Proves the node; a fault of prefab's own is a reason like any other.
+///
+/// # Errors
+/// Why the node is not ready.
+pub(crate) fn prove(
     seed: &NodeSeed,
     cloud: &dyn Cloud,
     place: Place<'_>,
     steps: &Steps<'_>,
-    log: &mut Log,
-    node: &mut Node,
+    progress: &mut Progress,
 ) -> Result<()> {
-    log.enter(Phase::Identity);
-    let identity = cloud.identity().context("asking the metadata service who this is")?;
-    node.identity = Some(identity.clone());
-    let name = settled_tag(cloud, NODE_TAG, place)?;
-    node.name = Some(name.clone());
-    let mlflow = cloud.tag(MLFLOW_TAG)?;
+    catch_unwind(AssertUnwindSafe(|| each_phase(seed, cloud, place, steps, progress)))
+        .unwrap_or_else(|panic| bail!("a fault of prefab itself: {}", panic_text(panic.as_ref())))
+}
 
-    log.enter(Phase::Configuration);
+fn each_phase(
+    seed: &NodeSeed,
+    cloud: &dyn Cloud,
+    place: Place<'_>,
+    steps: &Steps<'_>,
+    progress: &mut Progress,
+) -> Result<()> {
+    progress.enter(Phase::Identity);
+    let identity = settled_identity(cloud, place)?;
+    progress.learn(|known| known.identity = Some(identity.clone()));
+    let name = settled_tag(cloud, NODE_TAG, place)?;
+    progress.learn(|known| known.name = Some(name.clone()));
+    let mlflow = cloud.tag(MLFLOW_TAG)?;
+    let enter = |progress: &mut Progress, phase| {
+        progress.enter(phase);
+        record::going_on(&name, &identity, phase, progress.elapsed()).show(cloud, seed);
+    };
+
+    progress.enter(Phase::Configuration);
     let config = configuration(cloud, place)?;
+    let signal_seconds = u64::from(config.peer_deadline_seconds) + AFTER_PEERS.as_secs();
+    progress.learn(|known| known.signal_seconds = Some(signal_seconds));
     ensure!(
         config.nodes.contains_key(&name),
         "this node is {name}, which its NodeConfig does not have; apply the spec again"
     );
 
-    log.enter(Phase::Engine);
+    progress.enter(Phase::Engine);
     install_engine(cloud, place, &config)?;
 
-    log.enter(Phase::Devices);
+    enter(progress, Phase::Devices);
     wait_for_devices(place, &config, &name)?;
 
-    log.enter(Phase::Environment);
+    progress.enter(Phase::Environment);
     let files = environment::of(seed, &config, &name, identity.address, mlflow.as_deref());
     write_whole(&place.path("etc/prefab/environment"), files.service.as_bytes(), 0o644)?;
     write_whole(&place.path("etc/profile.d/prefab.sh"), files.shell.as_bytes(), 0o644)?;
     units::install(place.root)?;
-    keep_plan(seed, place, &config, &name, &identity)?;
+    keep_plan(place, &config)?;
+    peers::keep_facts(seed, place, &name, identity.address, None)?;
 
-    log.enter(Phase::Checks);
-    (steps.check)(&config, &name)?;
+    enter(progress, Phase::Checks);
+    (steps.check)(Judged::Own, &config, &name)?;
 
-    log.enter(Phase::Tasks);
-    (steps.run_tasks)(&task_files(cloud, &config)?, &config)?;
+    enter(progress, Phase::Tasks);
+    let (of_all, own): (Vec<_>, Vec<_>) = task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
+    (steps.run_tasks)(&own, &config, &BTreeMap::new())?;
 
-    log.enter(Phase::Peers);
-    meet_peers(seed, cloud, place, &config, &name, &identity, log)
+    enter(progress, Phase::Peers);
+    let reached = peers::meet(seed, cloud, place, &config, &name, &identity, progress.elapsed())?;
+    if let Some(reached) = &reached {
+        peers::keep_facts(seed, place, &name, identity.address, Some(reached))?;
+        peers::keep_reports(seed, cloud, place, reached);
+        (steps.check)(Judged::Peers, &config, &name)?;
+    }
+
+    enter(progress, Phase::ClusterTasks);
+    let values = rendezvous::values(&config, &name, identity.address, reached.as_ref());
+    (steps.run_tasks)(&of_all, &config, &values)
 }
 
-/// What later commands on this node read: the plan, and what only its metadata knows.
-fn keep_plan(seed: &NodeSeed, place: Place<'_>, config: &NodeConfig, name: &str, identity: &Identity) -> Result<()> {
+/// What later commands on this node read of the plan.
+fn keep_plan(place: Place<'_>, config: &NodeConfig) -> Result<()> {
     let config = serde_json::to_vec_pretty(config).context("writing the NodeConfig")?;
-    write_whole(&place.path("etc/prefab/node-config.json"), &config, 0o644)?;
-    let host = |service: &str| format!("{service}.{}.{}", seed.region, seed.url_suffix);
-    let facts = serde_json::json!({
-        "node": name,
-        "address": identity.address,
-        "endpoints": [format!("{}.{}", seed.bucket, host("s3")), host("cloudformation"), host("ssm"), host("ssmmessages")],
-    });
-    write_whole(&place.path("var/lib/prefab/facts.json"), facts.to_string().as_bytes(), 0o644)
+    write_whole(&place.path("etc/prefab/node-config.json"), &config, 0o644)
+}
+
+/// Who this is, once the metadata service answers.
+fn settled_identity(cloud: &dyn Cloud, place: Place<'_>) -> Result<Identity> {
+    let deadline = Instant::now() + place.wait(TAG_TIME);
+    loop {
+        match cloud.identity() {
+            Err(_) if Instant::now() < deadline => std::thread::sleep(place.wait(Duration::from_secs(2))),
+            answer => return answer.context("asking the metadata service who this is"),
+        }
+    }
 }
 
 /// A tag, once it is there.
 fn settled_tag(cloud: &dyn Cloud, key: &str, place: Place<'_>) -> Result<String> {
     let deadline = Instant::now() + place.wait(TAG_TIME);
     loop {
-        if let Some(value) = cloud.tag(key)? {
-            return Ok(value);
-        }
-        if Instant::now() >= deadline {
-            bail!(
+        match cloud.tag(key) {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) if Instant::now() >= deadline => bail!(
                 "the instance has no tag {key} that its metadata service shows; see whether instance metadata tags are on"
-            );
+            ),
+            Err(error) if Instant::now() >= deadline => return Err(error),
+            _ => {}
         }
         std::thread::sleep(place.wait(Duration::from_secs(2)));
     }
@@ -256,61 +310,20 @@ fn wait_for_devices(place: Place<'_>, config: &NodeConfig, name: &str) -> Result
     }
 }
 
-/// Announces this node, answers the others, and reaches each of them unless the spec asks for no peers.
-fn meet_peers(
-    seed: &NodeSeed,
-    cloud: &dyn Cloud,
-    place: Place<'_>,
-    config: &NodeConfig,
-    name: &str,
-    identity: &Identity,
-    log: &mut Log,
-) -> Result<()> {
-    let presence =
-        Presence::announce(cloud, seed.stack_uuid(), name, &identity.instance_id, identity.address, place.root)?;
-    if config.ready == Readiness::Own {
-        return Ok(());
-    }
-    let nodes: Vec<String> = config.nodes.keys().cloned().collect();
-    let answering = Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry };
-    let left = Duration::from_secs(config.peer_deadline_seconds.into()).saturating_sub(log.elapsed());
-    let deadline = Instant::now() + place.wait(left);
-    let end = AtomicBool::new(false);
-    let unreached = std::thread::scope(|scope| {
-        scope.spawn(|| answering.until(&presence.listener, &end));
-        let pause = place.wait(Duration::from_secs(2));
-        let unreached = reach_all(cloud, seed.stack_uuid(), &presence.entry, &nodes, deadline, pause);
-        // The others may still be on their way here; the unit answers them from now on.
-        if unreached.is_empty() {
-            std::thread::sleep(
-                place.wait(Duration::from_secs(20)).min(deadline.saturating_duration_since(Instant::now())),
-            );
-        }
-        end.store(true, Ordering::Relaxed);
-        unreached
-    });
-    let reasons: Vec<String> = unreached.iter().map(|(peer, reason)| format!("{peer}: {reason}")).collect();
-    ensure!(
-        reasons.is_empty(),
-        "{} of {} peers did not answer: {}",
-        reasons.len(),
-        nodes.len() - 1,
-        reasons.join("; ")
-    );
-    Ok(())
-}
-
 /// Keeps the verdict, then signals it; both are tried whatever the other does.
 fn tell(
     seed: &NodeSeed,
     cloud: &dyn Cloud,
     place: Place<'_>,
-    log: &mut Log,
-    node: &Node,
+    progress: &mut Progress,
     verdict: &Verdict,
 ) -> Result<()> {
+    let Progress { log, known, .. } = progress;
     log.enter(Phase::Report);
-    let record = Record::of(node, verdict, log.elapsed());
+    // A boot that ended before it knew its name may learn it now.
+    known.identity = known.identity.take().or_else(|| cloud.identity().ok());
+    known.name = known.name.take().or_else(|| cloud.tag(NODE_TAG).ok().flatten());
+    let record = record::ended(known, verdict, log.elapsed());
     if let Verdict::NotReady { phase, reason } = verdict {
         log.say("not ready", &format!("{}: {reason}", phase.name()));
     }
@@ -318,15 +331,25 @@ fn tell(
         log.say("the reason could not be kept everywhere", &format!("{error:#}"));
     }
     log.enter(Phase::Signal);
-    let (Some(name), Some(identity)) = (&node.name, &node.identity) else {
+    let (Some(name), Some(identity)) = (&known.name, &known.identity) else {
         bail!("this node does not know its own name, so CloudFormation cannot be told; its timeout will");
     };
     if record::already_signalled(place, seed, &identity.instance_id) {
         log.say("said before", "CloudFormation has this node's signal from an earlier boot");
         return Ok(());
     }
-    cloud.signal(name, &identity.instance_id, *verdict == Verdict::Ready).context("signalling CloudFormation")?;
-    log.say("sent", if *verdict == Verdict::Ready { "SUCCESS" } else { "FAILURE" });
+    let is_ready = *verdict == Verdict::Ready;
+    let asked = known.signal_seconds.map(Duration::from_secs).unwrap_or_default();
+    // The log's clock runs from the start of the boot, as CloudFormation's does.
+    let until = place.wait(asked).max(log.elapsed() + place.wait(LEAST_SIGNAL_TIME));
+    while let Err(error) = cloud.signal(name, &identity.instance_id, is_ready) {
+        if log.elapsed() + place.wait(SIGNAL_PAUSE) >= until {
+            return Err(error.context("signalling CloudFormation"));
+        }
+        log.say("not sent yet", &format!("{error:#}"));
+        std::thread::sleep(place.wait(SIGNAL_PAUSE));
+    }
+    log.say("sent", if is_ready { "SUCCESS" } else { "FAILURE" });
     record::remember_signal(place, seed, &identity.instance_id)
 }
 

@@ -5,6 +5,7 @@
 mod disk;
 mod efa_devices;
 mod efa_driver;
+mod efa_engine;
 mod efa_installer;
 mod efa_libraries;
 mod efa_limits;
@@ -22,8 +23,9 @@ mod kernel_modules;
 mod loader;
 mod logs;
 mod mlflow;
-mod nccl;
 mod nccl_log;
+mod nccl_plugin;
+mod nccl_programs;
 mod nccl_table;
 mod network;
 mod nixl;
@@ -31,12 +33,16 @@ mod nixl_libraries;
 mod nvidia_smi;
 mod options;
 mod outcome;
+mod peer_reports;
 mod plan;
 mod plan_check;
 mod python_packages;
 mod report;
+mod serving;
 mod table;
 mod time_skew;
+mod time_sync;
+mod torch;
 mod version;
 mod vllm;
 
@@ -59,6 +65,9 @@ use table::CHECKS;
 
 /// No check takes longer, whatever the kernel does to its reads. Programs have shorter bounds of their own.
 const BOUND: Duration = Duration::from_secs(30);
+
+/// What can be looked at only when the peers are known.
+const PEER_CHECKS: [&str; 2] = ["network.peers", "network.efa-peers"];
 
 /// One row of the table.
 pub(crate) struct Check {
@@ -117,6 +126,17 @@ pub(crate) fn of_profile(root: &std::path::Path, profile: &str) -> Result<CheckR
     let (plan, _) = Plan::read(&host, None)?;
     let profile = if profile == "serving" { Profile::Serving } else { Profile::Base };
     Ok(report(&Arc::new(host), &Arc::new(plan), CHECKS.iter().filter(|check| check.profile <= profile)))
+}
+
+/// The checks of the ways to the peers, once the roster has named them.
+///
+/// # Errors
+/// A root or plan that cannot be read.
+pub(crate) fn of_peers(root: &std::path::Path) -> Result<CheckReport> {
+    let host = Host::open(root)?;
+    let (plan, _) = Plan::read(&host, None)?;
+    let ways = CHECKS.iter().filter(|check| PEER_CHECKS.contains(&check.id));
+    Ok(report(&Arc::new(host), &Arc::new(plan), ways))
 }
 
 fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'static Check>) -> CheckReport {

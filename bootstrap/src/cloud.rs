@@ -5,11 +5,12 @@ mod aws;
 use std::net::IpAddr;
 
 use anyhow::Result;
+use serde::{Deserialize, Serialize};
 
 pub(crate) use aws::Aws;
 
 /// Who this instance is, as its metadata service says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// `i-…`
     pub(crate) instance_id: String,
@@ -50,6 +51,12 @@ pub(crate) trait Cloud: Sync {
     /// # Errors
     /// It cannot be written.
     fn put(&self, key: &str, body: &[u8]) -> Result<()>;
+
+    /// As [`Cloud::put`], tried once within a few seconds: for what may be missed.
+    ///
+    /// # Errors
+    /// It cannot be written now.
+    fn put_once(&self, key: &str, body: &[u8]) -> Result<()>;
 
     /// Tells CloudFormation how this node ended: once a node, last.
     ///

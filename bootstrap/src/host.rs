@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-pub(crate) use files::Unreadable;
+pub(crate) use files::{Parts, Unreadable};
 pub(crate) use network::Reach;
 pub(crate) use plain::plain;
 pub(crate) use programs::{Ended, Program, Ran};

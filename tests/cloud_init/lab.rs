@@ -1,5 +1,6 @@
 //! A network of nodes and what they talk to, all of it in namespaces that end with it.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,31 @@ impl Lab {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         let inside = self.mount_point().join(name);
         Path::new("/proc").join(self.first.to_string()).join("root").join(inside.strip_prefix("/").expect("absolute"))
+    }
+
+    /// An object of the bucket, under the flat name that the services give its key.
+    pub(super) fn put_object(&self, key: &str, content: &[u8]) {
+        let file = self.object(key);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("the bucket");
+        fs::write(file, content).expect("an object");
+    }
+
+    /// Changes every object below a prefix by one byte.
+    pub(super) fn change_objects(&self, prefix: &str) {
+        let prefix = prefix.replace('/', "%2F");
+        for entry in fs::read_dir(self.path("bucket")).expect("the bucket") {
+            let file = entry.expect("an object").path();
+            if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)) {
+                let mut content = fs::read(&file).expect("an object");
+                content.push(b' ');
+                fs::write(file, content).expect("an object");
+            }
+        }
+    }
+
+    /// Where an object of the bucket lies.
+    pub(super) fn object(&self, key: &str) -> PathBuf {
+        self.path("bucket").join(key.replace('/', "%2F"))
     }
 
     /// One power-on of a node: a process that lives as long as the node is on.

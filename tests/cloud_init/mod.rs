@@ -5,10 +5,12 @@
 //! Debian's version of cloud-init is not Ubuntu's, its units do not run, and there is no EC2 network configuration.
 
 mod boots;
+mod cluster;
 mod faults;
 mod lab;
 mod leftovers;
 mod node;
+mod proofs;
 mod record;
 mod root;
 

@@ -110,6 +110,19 @@ impl<'a> Node<'a> {
         node
     }
 
+    /// Another node of the cluster than its number says.
+    pub(super) fn called(mut self, logical_id: &str) -> Self {
+        self.logical_id = logical_id.into();
+        self.behaviour["logical_id"] = logical_id.into();
+        self
+    }
+
+    /// Has these tags besides its name.
+    pub(super) fn tagged(mut self, tags: Value) -> Self {
+        self.behaviour["tags"] = tags;
+        self
+    }
+
     /// Services behave as `changes` say from the moment the node script starts. Cloud-init itself meets nothing of it.
     pub(super) fn then(mut self, changes: Value) -> Self {
         self.late = changes;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use prefab_contract::boot_failure::BootFailure;
+use prefab_contract::boot_record::BootRecord;
 use prefab_contract::sha256::Sha256;
 use serde_json::Value;
 
@@ -59,26 +59,33 @@ impl Boot {
     }
 
     /// Signals that CloudFormation took.
-    fn signals(&self) -> Vec<&str> {
+    pub(super) fn signals(&self) -> Vec<String> {
         let taken = self.to("cloudformation").filter(|request| request["fault"].is_null());
-        taken.map(|request| request["body"].as_str().expect("a body")).collect()
+        taken.map(|request| in_order(request["body"].as_str().expect("a body"))).collect()
     }
 
-    fn signal(&self, status: &str) -> String {
+    pub(super) fn signal(&self, status: &str) -> String {
         let stack = stack_id().replace(':', "%3A").replace('/', "%2F");
-        format!(
+        in_order(&format!(
             "Action=SignalResource&Version=2010-05-15&StackName={stack}&LogicalResourceId={}&UniqueId={}&Status={status}",
             self.logical_id, self.instance_id
-        )
+        ))
     }
 
-    pub(super) fn reason(&self) -> Option<BootFailure> {
+    pub(super) fn reason(&self) -> Option<BootRecord> {
         let puts: Vec<_> = self.to("s3").filter(|r| r["method"] == "PUT" && r["fault"].is_null()).collect();
         assert!(puts.len() < 2, "{puts:?}");
         let put = puts.first()?;
-        let failure: BootFailure = serde_json::from_str(put["body"].as_str().expect("a body")).expect("a reason");
-        assert_eq!(put["path"], format!("/{}", BootFailure::key(STACK_UUID, &failure.node)));
+        let failure: BootRecord = serde_json::from_str(put["body"].as_str().expect("a body")).expect("a reason");
+        assert_eq!(put["path"], format!("/{}", BootRecord::key(STACK_UUID, &failure.node)));
         Some(failure)
+    }
+
+    /// The records of the boot that the bucket took, in order.
+    pub(super) fn records(&self) -> Vec<BootRecord> {
+        let key = format!("/{}", BootRecord::key(STACK_UUID, &self.logical_id));
+        let puts = self.to("s3").filter(|r| r["method"] == "PUT" && r["path"] == key && r["fault"].is_null());
+        puts.map(|put| serde_json::from_str(put["body"].as_str().expect("a body")).expect("a record")).collect()
     }
 
     /// The program ran once, as it should, and the one signal is its own (K039).
@@ -122,7 +129,7 @@ impl Boot {
 
     #[track_caller]
     pub(super) fn assert_silent(&self) {
-        assert_eq!(self.signals(), [""; 0]);
+        assert!(self.signals().is_empty());
         assert_eq!(self.reason(), None);
     }
 
@@ -134,12 +141,19 @@ impl Boot {
     }
 
     #[track_caller]
-    fn assert_no_secret_shown(&self) {
+    pub(super) fn assert_no_secret_shown(&self) {
         assert_eq!(self.shown, [""; 0]);
         for request in &self.requests {
             assert_eq!(request["public_secrets"], serde_json::json!([]));
         }
     }
+}
+
+/// A form whose fields are sorted: script and program write them in different orders.
+fn in_order(form: &str) -> String {
+    let mut fields: Vec<_> = form.split('&').collect();
+    fields.sort_unstable();
+    fields.join("&")
 }
 
 /// Every file below a folder, or the file itself.

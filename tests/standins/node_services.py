@@ -52,14 +52,15 @@ class Site:
 
     def count(self, what):
         with LOCK:
-            key = self.folder, what
+            # A behaviour may name the boot that it is for: counts begin anew with each.
+            key = self.folder, self.behaviour.get("boot"), what
             self.counts[key] = self.counts.get(key, 0) + 1
             return self.counts[key]
 
     def seconds_since_first(self, what):
         with LOCK:
             now = time.monotonic()
-            return now - self.counts.setdefault((self.folder, "first", what), now)
+            return now - self.counts.setdefault((self.folder, self.behaviour.get("boot"), "first", what), now)
 
     def public_secrets(self):
         """Secrets that some process shows in its command line or environment right now."""
@@ -203,7 +204,14 @@ class Node(BaseHTTPRequestHandler):
         version = re.fullmatch(r"/(latest|\d{4}-\d\d-\d\d)/(.*)", path)
         if version and self.server.has_metadata:
             self.record("imds")
-            self.imds(version[2])
+            if self.is_lost("imds"):
+                self.answer(503)
+            else:
+                self.imds(version[2])
+            return
+        if self.is_lost("network"):
+            # As if the way there had ended: no answer, no record.
+            self.close_connection = True
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = signature_fault(self.site, self.command, path, query, headers, body)
@@ -214,9 +222,16 @@ class Node(BaseHTTPRequestHandler):
         elif service == "cloudformation":
             self.cloudformation(body)
         else:
-            self.s3(path.removeprefix("/"), body)
+            self.s3(path.removeprefix("/"), query, body)
 
     do_GET = do_PUT = do_POST = handle_any
+
+    def is_lost(self, what):
+        """Whether this request comes after so many that were answered, and before the end of that."""
+        lost = self.site.behaviour.get(f"{what}_lost")
+        if lost is None or self.site.count(what) <= lost["after"]:
+            return False
+        return self.site.seconds_since_first(f"{what} lost") < lost["seconds"]
 
     def imds(self, path):
         behaviour = self.site.behaviour
@@ -262,27 +277,54 @@ class Node(BaseHTTPRequestHandler):
         elif form.get("Action") != "SignalResource" or form.get("StackName") != self.site.behaviour["stack_id"]:
             self.error(400, "ValidationError", "no such stack")
         else:
+            with LOCK, open(os.path.join(self.folder, "signals.jsonl"), "a", encoding="utf-8") as file:
+                file.write(json.dumps(form) + "\n")
             self.answer(200, "<SignalResourceResponse/>", kind="text/xml")
 
-    def s3(self, key, body):
+    def s3(self, key, query, body):
         behaviour = self.site.behaviour
-        if self.command == "PUT":
+        # With an endpoint of one's own the bucket is the first part of the path.
+        key = key.removeprefix(behaviour.get("bucket", "") + "/") if "bucket" in behaviour else key
+
+        def meant(how):
+            return any(f"{self.command} {key}".startswith(prefix) for prefix in behaviour.get(how, []))
+
+        if meant("forbidden"):
+            self.error(403, "AccessDenied", "Access Denied")
+        elif meant("unavailable"):
+            self.error(503, "SlowDown", "Please reduce your request rate.")
+        elif meant("html"):
+            self.answer(200, "<html><body>Please log in</body></html>", kind="text/html")
+        elif not key:
+            self.listing(dict(urllib.parse.parse_qsl(query)))
+        elif self.command == "PUT":
             if behaviour.get("reason") == "forbidden":
                 self.error(403, "AccessDenied", "Access Denied")
             else:
                 write_object(key, body)
                 self.answer(200)
-            return
-        if key == behaviour["program_key"]:
+        elif key == behaviour["program_key"]:
             with open(os.path.join(self.folder, "program"), "rb") as file:
                 program = file.read()
             self.program(behaviour.get("program", "whole"), program, self.site.count("program"))
-            return
-        found = read_object(key)
-        if found is None:
-            self.error(403, "AccessDenied", "Access Denied")
         else:
-            self.answer(200, found, kind="application/octet-stream")
+            found = read_object(key)
+            if found is None:
+                self.error(403, "AccessDenied", "Access Denied")
+            else:
+                self.answer(200, found, kind="application/octet-stream")
+
+    def listing(self, asked):
+        """ListObjectsV2, which the nodes' role may ask of the roster alone."""
+        prefix = asked.get("prefix", "")
+        if self.command != "GET" or asked.get("list-type") != "2" or not prefix.startswith("roster/"):
+            self.error(403, "AccessDenied", "Access Denied")
+            return
+        keys = "".join(
+            f"<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>{size}</Size></Contents>"
+            for key, size in objects(prefix)
+        )
+        self.answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>", kind="application/xml")
 
     def program(self, how, program, attempt):
         how, _, number = how.partition(":")
@@ -340,6 +382,15 @@ def read_object(key):
             return file.read()
     except FileNotFoundError:
         return None
+
+
+def objects(prefix):
+    """Keys and sizes of the objects below a prefix, in the order of their keys."""
+    folder = os.path.join(FOLDER, "bucket")
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    # A file on its way to its place has a space in its name, and no key has.
+    keys = sorted(urllib.parse.unquote(name) for name in names if " " not in name)
+    return [(key, os.path.getsize(object_file(key))) for key in keys if key.startswith(prefix)]
 
 
 def write_object(key, body):

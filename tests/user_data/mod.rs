@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use prefab::user_data::Surroundings;
-use prefab_contract::boot_failure::BootFailure;
+use prefab_contract::boot_record::BootRecord;
 use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::sha256::Sha256;
 use serde_json::{Value, json};
@@ -310,12 +310,12 @@ impl Boot {
             .collect()
     }
 
-    fn reason(&self) -> Option<BootFailure> {
+    fn reason(&self) -> Option<BootRecord> {
         let puts: Vec<_> = self.to("s3").filter(|r| r["method"] == "PUT" && r["fault"].is_null()).collect();
         assert!(puts.len() < 2, "{puts:?}");
         let put = puts.first()?;
-        let failure: BootFailure = serde_json::from_str(put["body"].as_str().expect("a body")).expect("a reason");
-        assert_eq!(put["path"], format!("/{}", BootFailure::key(STACK_UUID, &failure.node)));
+        let failure: BootRecord = serde_json::from_str(put["body"].as_str().expect("a body")).expect("a reason");
+        assert_eq!(put["path"], format!("/{}", BootRecord::key(STACK_UUID, &failure.node)));
         Some(failure)
     }
 
@@ -347,7 +347,7 @@ impl Boot {
         assert_eq!(self.signals(), [signal], "{}", self.output);
         let reason = self.reason().unwrap_or_else(|| panic!("no reason was kept: {}", self.output));
         assert_eq!((reason.node.as_str(), reason.instance_id.as_str()), (LOGICAL_ID, INSTANCE_ID));
-        assert_eq!((reason.stage.as_str(), Some(i32::from(reason.exit_code))), (stage, self.code), "{}", self.output);
+        assert_eq!((reason.stage.as_str(), reason.exit_code.map(i32::from)), (stage, self.code), "{}", self.output);
         self.assert_said(words);
         assert!(words.iter().all(|word| reason.reason.contains(word)), "{} lacks one of {words:?}", reason.reason);
         let last: Vec<_> = self.requests.iter().rev().take(2).map(|request| &request["method"]).collect();

@@ -70,6 +70,17 @@ impl CheckReport {
         self.checks.iter().filter(|check| check.outcome == outcome).count()
     }
 
+    /// This report with the results of a later one in their places.
+    #[must_use]
+    pub fn updated(mut self, later: &Self) -> Self {
+        for result in &mut self.checks {
+            if let Some(found) = later.checks.iter().find(|found| found.id == result.id) {
+                *result = found.clone();
+            }
+        }
+        self
+    }
+
     /// The overall rule: one failed check fails the machine; warnings and skipped checks do not.
     pub fn has_failed(&self) -> bool {
         self.count(CheckOutcome::Fail) > 0
@@ -94,6 +105,15 @@ mod tests {
         for outcome in CheckOutcome::ALL {
             assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{}\"", outcome.name()));
         }
+    }
+
+    #[test]
+    fn later_results_take_the_place_of_earlier_ones() {
+        let report: CheckReport = serde_json::from_str(REPORT).unwrap();
+        let later: CheckReport = serde_json::from_str(&REPORT.replace("fail", "pass")).unwrap();
+        assert_eq!(report.clone().updated(&later), later);
+        let other: CheckReport = serde_json::from_str(&REPORT.replace("efa.memlock", "efa.ports")).unwrap();
+        assert_eq!(report.clone().updated(&other), report);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bench_report;
-pub mod boot_failure;
+pub mod boot_record;
 pub mod check_report;
 pub mod engine;
 pub mod kv;

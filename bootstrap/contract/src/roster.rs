@@ -34,6 +34,11 @@ impl RosterEntry {
         format!("{}{node}.json", Self::prefix(stack_uuid))
     }
 
+    /// The key of a node's check report: beside the entries, because nodes may read each other's nowhere else.
+    pub fn checks_key(stack_uuid: &str, node: &str) -> String {
+        format!("{}checks/{node}.json", Self::prefix(stack_uuid))
+    }
+
     /// What the keys of all entries of a stack begin with.
     pub fn prefix(stack_uuid: &str) -> String {
         format!("roster/{stack_uuid}/")

@@ -11,6 +11,7 @@ use sha2::Digest;
 use crate::answer::looks_like_html;
 use crate::endpoints::Service;
 use crate::error::{Error, Result};
+use crate::http::Response;
 use crate::request::{Method, Request};
 use crate::sign::{Rules, Scope, digest};
 use crate::signed::Signed;
@@ -105,14 +106,16 @@ impl<'a> Bucket<'a> {
     /// As [`Signed::call`].
     pub fn put(&self, key: &str, kind: &str, bytes: &[u8]) -> Result<()> {
         let request = self.request(Method::Put, key)?.body(kind, bytes).within(TRANSFER);
-        let response = self.signed.call(&request, self.scope(), PAGE_CAP)?;
-        if looks_like_html(&String::from_utf8_lossy(&response.body)) {
-            return Err(Error::Answer {
-                what: format!("S3's answer to the put of {key}"),
-                found: "an HTML page".to_owned(),
-            });
-        }
-        Ok(())
+        taken(key, &self.signed.call(&request, self.scope(), PAGE_CAP)?)
+    }
+
+    /// As [`Bucket::put`], tried once within `time`: for what may be missed.
+    ///
+    /// # Errors
+    /// As [`Signed::call_once`].
+    pub fn put_once(&self, key: &str, kind: &str, bytes: &[u8], time: Duration) -> Result<()> {
+        let request = self.request(Method::Put, key)?.body(kind, bytes).within(time);
+        taken(key, &self.signed.call_once(&request, self.scope(), PAGE_CAP)?)
     }
 
     /// All objects whose keys begin with `prefix`, in key order.
@@ -190,6 +193,17 @@ fn parse_listing(text: &str) -> Result<(Vec<Listed>, Option<String>)> {
         (true, Some(token)) => Ok((objects, Some(token))),
         (true, None) => Err(wrong("a truncated page without a token")),
     }
+}
+
+/// A page of a portal with status 200 is no acceptance.
+fn taken(key: &str, response: &Response) -> Result<()> {
+    if looks_like_html(&String::from_utf8_lossy(&response.body)) {
+        return Err(Error::Answer {
+            what: format!("S3's answer to the put of {key}"),
+            found: "an HTML page".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -46,6 +46,14 @@ impl Signed {
         self.attempts(request, scope, |http, request| http.send(request, cap))
     }
 
+    /// As [`Signed::call`], but one attempt: for what may be missed.
+    ///
+    /// # Errors
+    /// The attempt's.
+    pub fn call_once(&self, request: &Request, scope: Scope<'_>, cap: u64) -> Result<Response> {
+        self.attempt(request, scope, &mut |http, request| http.send(request, cap))
+    }
+
     /// Signs anew for each attempt and lets `send` do the exchange.
     ///
     /// # Errors

@@ -85,6 +85,13 @@ impl NameServer {
         Self::start(move |asked| vec![(Duration::ZERO, script(asked))])
     }
 
+    /// A prompt one at 127.0.0.1 on port 53, which only a namespace of one's own has free.
+    pub fn well_known(script: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let at = ("127.0.0.1", 53);
+        let sockets = (UdpSocket::bind(at).unwrap(), TcpListener::bind(at).unwrap());
+        Self::on(sockets, move |asked| vec![(Duration::ZERO, script(asked))])
+    }
+
     /// Two prompt ones on one port, at 127.0.0.1 and 127.0.0.2.
     pub fn pair(
         first: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static,

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+use crate::exit::HeldElsewhere;
+
 /// The lock, held until it is dropped or its process ends.
 pub(crate) struct Lock {
     _file: File,
@@ -36,7 +38,8 @@ impl Lock {
             let mut holder = String::new();
             // What the file says is advice for a person; the lock itself is what counts.
             let _unread = file.read_to_string(&mut holder);
-            bail!("process {} works on this node already; wait for it, or see its log", holder.trim());
+            let holder = holder.trim();
+            bail!(HeldElsewhere(format!("process {holder} works on this node already; wait for it, or see its log")));
         }
         let pid = std::process::id().to_string();
         file.set_len(0)
@@ -56,8 +59,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run/lock");
         let held = Lock::take(&path).unwrap();
-        let error = Lock::take(&path).map(|_| ()).unwrap_err().to_string();
-        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        let error = Lock::take(&path).map(|_| ()).unwrap_err();
+        assert!(error.is::<HeldElsewhere>() && error.to_string().contains(&std::process::id().to_string()), "{error}");
         drop(held);
         Lock::take(&path).unwrap();
     }

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a boot does, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
     /// Tags and metadata.
@@ -25,10 +25,12 @@ pub(crate) enum Phase {
     Environment,
     /// The machine is what the spec says.
     Checks,
-    /// Task files.
+    /// Task files of this node alone.
     Tasks,
     /// The roster and every peer.
     Peers,
+    /// Task files that all nodes run at once.
+    ClusterTasks,
     /// What was found goes to disk and to the bucket.
     Report,
     /// CloudFormation is told.
@@ -47,6 +49,7 @@ impl Phase {
             Self::Checks => "checks",
             Self::Tasks => "tasks",
             Self::Peers => "peers",
+            Self::ClusterTasks => "cluster-tasks",
             Self::Report => "report",
             Self::Signal => "signal",
         }
@@ -84,6 +87,11 @@ impl Log {
     pub(crate) fn enter(&mut self, phase: Phase) {
         self.phase = phase;
         self.say("begins", "");
+    }
+
+    /// Another process has begun a phase and said so.
+    pub(crate) fn follow(&mut self, phase: Phase) {
+        self.phase = phase;
     }
 
     /// The phase that the boot is in.

@@ -1,57 +1,78 @@
-//! What a boot leaves behind: its verdict on disk and in the bucket, and the mark that CloudFormation was told.
+//! What a boot lets others see: its phase, its verdict on disk and in the bucket, and the mark that CloudFormation was told.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use prefab_contract::boot_record::{BootRecord, SCHEMA_VERSION};
 use prefab_contract::node_seed::NodeSeed;
-use serde::Serialize;
 
-use super::phase::write_whole;
-use super::{Node, Place, Verdict};
-use crate::cloud::Cloud;
+use super::phase::{Phase, write_whole};
+use super::progress::Known;
+use super::{Place, Verdict};
+use crate::cloud::{Cloud, Identity};
 
-/// The object `boot/<stack uuid>/<node>.json` of a node whose program ran.
-#[derive(Serialize)]
-pub(super) struct Record {
-    schema_version: u32,
-    node: String,
-    instance_id: String,
-    /// The phase that ended the boot, or `ready`.
-    stage: &'static str,
-    /// 0 ready, 1 not.
-    exit_code: u8,
+/// A record of this boot, on its way to disk and bucket.
+pub(super) struct Record(BootRecord);
+
+/// The boot is in this phase.
+pub(super) fn going_on(name: &str, identity: &Identity, phase: Phase, elapsed: Duration) -> Record {
+    record(name, &identity.instance_id, phase.name(), None, String::new(), elapsed)
+}
+
+/// The boot has ended.
+pub(super) fn ended(known: &Known, verdict: &Verdict, elapsed: Duration) -> Record {
+    let instance_id = known.identity.as_ref().map(|identity| identity.instance_id.as_str()).unwrap_or_default();
+    let (stage, exit_code, reason) = match verdict {
+        Verdict::Ready => ("ready", 0, String::new()),
+        Verdict::NotReady { phase, reason } => (phase.name(), 1, one_line(reason)),
+    };
+    record(known.name.as_deref().unwrap_or(instance_id), instance_id, stage, Some(exit_code), reason, elapsed)
+}
+
+fn record(
+    name: &str,
+    instance_id: &str,
+    stage: &str,
+    exit_code: Option<u8>,
     reason: String,
-    /// Seconds since the epoch by the node's own clock.
-    at_seconds: u64,
-    boot_milliseconds: u128,
+    elapsed: Duration,
+) -> Record {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
+    Record(BootRecord {
+        schema_version: SCHEMA_VERSION,
+        node: name.to_owned(),
+        instance_id: instance_id.to_owned(),
+        stage: stage.to_owned(),
+        exit_code,
+        reason,
+        at: prefab_rest::date::iso(now),
+        boot_milliseconds: u64::try_from(elapsed.as_millis()).ok(),
+    })
 }
 
 impl Record {
-    pub(super) fn of(node: &Node, verdict: &Verdict, elapsed: Duration) -> Self {
-        let instance_id = node.identity.as_ref().map(|identity| identity.instance_id.clone()).unwrap_or_default();
-        let (stage, exit_code, reason) = match verdict {
-            Verdict::Ready => ("ready", 0, String::new()),
-            Verdict::NotReady { phase, reason } => (phase.name(), 1, one_line(reason)),
-        };
-        Self {
-            schema_version: 1,
-            node: node.name.clone().unwrap_or_else(|| instance_id.clone()),
-            instance_id,
-            stage,
-            exit_code,
-            reason,
-            at_seconds: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            boot_milliseconds: elapsed.as_millis(),
-        }
+    /// On disk first: it is the copy that needs no network.
+    ///
+    /// # Errors
+    /// Disk or bucket refuses.
+    pub(super) fn keep(&self, cloud: &dyn Cloud, seed: &NodeSeed, place: Place<'_>) -> Result<()> {
+        let json = self.json()?;
+        let on_disk = write_whole(&place.path("var/lib/prefab/boot.json"), &json, 0o600);
+        let in_bucket = if self.0.node.is_empty() { Ok(()) } else { cloud.put(&self.key(seed), &json) };
+        on_disk.and(in_bucket)
     }
 
-    /// On disk first: it is the copy that needs no network.
-    pub(super) fn keep(&self, cloud: &dyn Cloud, seed: &NodeSeed, place: Place<'_>) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self).context("writing the verdict")?;
-        let on_disk = write_whole(&place.path("var/lib/prefab/boot.json"), &json, 0o600);
-        let key = format!("boot/{}/{}.json", seed.stack_uuid(), self.node);
-        let in_bucket = if self.node.is_empty() { Ok(()) } else { cloud.put(&key, &json) };
-        on_disk.and(in_bucket)
+    /// Lets whoever watches see the phase, where that is possible at once.
+    pub(super) fn show(&self, cloud: &dyn Cloud, seed: &NodeSeed) {
+        let _unseen = self.json().and_then(|json| cloud.put_once(&self.key(seed), &json));
+    }
+
+    fn key(&self, seed: &NodeSeed) -> String {
+        BootRecord::key(seed.stack_uuid(), &self.0.node)
+    }
+
+    fn json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(&self.0).context("writing the record of the boot")
     }
 }
 

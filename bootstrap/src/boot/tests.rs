@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::*;
+use crate::roster::reach_all;
 
 /// A NodeConfig of two nodes that expects nothing of the hardware.
 pub(crate) fn config() -> serde_json::Value {
@@ -73,6 +75,10 @@ impl Cloud for Seen<'_> {
         Ok(())
     }
 
+    fn put_once(&self, key: &str, body: &[u8]) -> Result<()> {
+        self.put(key, body)
+    }
+
     fn signal(&self, node: &str, instance_id: &str, success: bool) -> Result<()> {
         self.account.signals.lock().unwrap().push((node.to_owned(), instance_id.to_owned(), success));
         Ok(())
@@ -111,13 +117,15 @@ fn seed() -> NodeSeed {
     .unwrap()
 }
 
-type Check = dyn Fn(&NodeConfig, &str) -> Result<()>;
+type Check = dyn Fn(Judged, &NodeConfig, &str) -> Result<()>;
 
 fn boot(cloud: &dyn Cloud, root: &Path, check: &Check) -> Result<Verdict> {
-    run(&seed(), cloud, Place { root, hurry: 100 }, &Steps { check, run_tasks: &|_, _| Ok(()) })
+    let (seed, place) = (seed(), Place { root, hurry: 100 });
+    let steps = Steps { check, run_tasks: &|_, _, _| Ok(()) };
+    run(&seed, cloud, place, &|progress| prove(&seed, cloud, place, &steps, progress))
 }
 
-const FINE: &Check = &|_, _| Ok(());
+const FINE: &Check = &|_, _, _| Ok(());
 
 #[test]
 fn two_nodes_prove_themselves_to_each_other_and_signal_once_each_even_when_run_again() {
@@ -154,8 +162,8 @@ fn a_missing_peer_is_a_failure_that_names_it_and_says_why() {
 #[test]
 fn a_failed_check_a_panic_and_a_dead_network_are_each_one_failure_signal_with_the_reason_kept() {
     let rows: [(&Check, bool, &str); 3] = [
-        (&|_, _| bail!("memlock is 65536"), false, "memlock is 65536"),
-        (&|_, _| panic!("index out of bounds"), false, "a fault of prefab itself: index out of bounds"),
+        (&|_, _, _| bail!("memlock is 65536"), false, "memlock is 65536"),
+        (&|_, _, _| panic!("index out of bounds"), false, "a fault of prefab itself: index out of bounds"),
         (FINE, true, "no route"),
     ];
     for (check, network_is_dead, expected) in rows {
@@ -217,7 +225,8 @@ fn a_peer_without_the_roster_is_not_answered() {
     let unreached = std::thread::scope(|scope| {
         scope.spawn(|| answering.until(&own.listener, &end));
         let deadline = Instant::now() + Duration::from_millis(200);
-        let unreached = reach_all(&cloud, "0f1e", &stranger.entry, &nodes[..1], deadline, Duration::from_millis(20));
+        let (_, unreached) =
+            reach_all(&cloud, "0f1e", &stranger.entry, &nodes[..1], deadline, Duration::from_millis(20));
         end.store(true, Ordering::Relaxed);
         unreached
     });

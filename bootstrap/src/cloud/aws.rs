@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use prefab_contract::node_seed::NodeSeed;
@@ -19,6 +19,9 @@ use prefab_rest::signed::Signed;
 
 use super::{Cloud, Identity};
 
+/// How long something that may be missed is tried.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
 /// AWS as this instance sees it.
 pub(crate) struct Aws {
     imds: Arc<Imds>,
@@ -28,11 +31,16 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// Nothing is asked yet. Endpoints may be replaced by AWS's own environment variables; cloud-init and systemd set none.
+    /// Nothing is asked yet. Patience is divided by `hurry`, which is 1 except in tests. Endpoints may be replaced by AWS's own environment variables; cloud-init and systemd set none.
     ///
     /// # Errors
     /// A variable that holds no address, or half a pair of keys.
-    pub(crate) fn new(seed: &NodeSeed, root: &Path, say: impl Fn(&str) + Send + Sync + 'static) -> Result<Self> {
+    pub(crate) fn new(
+        seed: &NodeSeed,
+        root: &Path,
+        hurry: u32,
+        say: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Result<Self> {
         let variable = |name: &str| std::env::var(name).ok();
         let endpoints = Endpoints::new(&seed.region, &seed.url_suffix).with_environment(variable)?;
         let http = Arc::new(Client::new(root, Bounds::default()));
@@ -42,7 +50,9 @@ impl Aws {
         let clock = Clock::new(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed())
         });
-        let signed = Signed { http, endpoints, provider, clock, pace, policy: Policy::BOOT, say: Box::new(say) };
+        let Policy { delays, budget, denied } = Policy::BOOT;
+        let policy = Policy { delays, budget: budget / hurry, denied: denied / hurry };
+        let signed = Signed { http, endpoints, provider, clock, pace, policy, say: Box::new(say) };
         Ok(Self { imds, signed, bucket: seed.bucket.clone(), stack_id: seed.stack_id.clone() })
     }
 
@@ -82,6 +92,10 @@ impl Cloud for Aws {
 
     fn put(&self, key: &str, body: &[u8]) -> Result<()> {
         Ok(self.bucket().put(key, "application/json", body)?)
+    }
+
+    fn put_once(&self, key: &str, body: &[u8]) -> Result<()> {
+        Ok(self.bucket().put_once(key, "application/json", body, AT_ONCE)?)
     }
 
     fn signal(&self, node: &str, instance_id: &str, success: bool) -> Result<()> {

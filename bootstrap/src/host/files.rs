@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
@@ -13,6 +14,9 @@ use super::{Host, Root, plain};
 
 /// The most that is read of a file: every file that a check understands is far smaller, a log is read from its end.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// The most that is read of a file at once where parts of it are wanted.
+const MAX_PART_BYTES: usize = 1 << 20;
 
 /// The most names that are taken from a folder.
 const MAX_NAMES: usize = 10_000;
@@ -37,7 +41,32 @@ impl fmt::Display for Unreadable {
     }
 }
 
+/// An open file of which parts are read: libraries have any size, and what matters of them lies anywhere.
+pub(crate) struct Parts(File);
+
+impl Parts {
+    /// The bytes from an offset on, fewer at the file's end; none when reading fails.
+    pub(crate) fn at(&self, offset: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length.min(MAX_PART_BYTES)];
+        let mut filled = 0;
+        while filled < bytes.len() {
+            match self.0.read_at(&mut bytes[filled..], offset.saturating_add(filled as u64)) {
+                Ok(count) if count > 0 => filled += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                _ => break,
+            }
+        }
+        bytes.truncate(filled);
+        bytes
+    }
+}
+
 impl Host {
+    /// A file of which parts are wanted; none when there is no such file.
+    pub(crate) fn parts(&self, path: &str) -> Result<Option<Parts>, Unreadable> {
+        Ok(self.plain_file(path)?.map(Parts))
+    }
+
     /// The text of a file, its first 4 MiB, without control characters; none when there is no such file.
     pub(crate) fn text(&self, path: &str) -> Result<Option<String>, Unreadable> {
         Ok(self.bytes(path)?.map(|bytes| plain(&String::from_utf8_lossy(&bytes))))

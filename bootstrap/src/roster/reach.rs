@@ -1,7 +1,7 @@
 //! Reaching every peer: one look at the roster a round for all of them, then all who are in it at once.
 
 use std::collections::BTreeMap;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -13,7 +13,8 @@ use crate::cloud::Cloud;
 /// How long one connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Tries every peer until it has answered or the deadline has passed. Returns who never did, each with the last reason.
+/// Tries every peer until it has answered or the deadline has passed. Returns where each answered, and who never did, each
+/// with the last reason.
 pub(crate) fn reach_all(
     cloud: &dyn Cloud,
     stack_uuid: &str,
@@ -21,19 +22,20 @@ pub(crate) fn reach_all(
     nodes: &[String],
     deadline: Instant,
     pause: Duration,
-) -> BTreeMap<String, String> {
+) -> (BTreeMap<String, SocketAddr>, BTreeMap<String, String>) {
     let absent = "no roster entry: it never got as far as its peers; see its own reason";
     let others = nodes.iter().filter(|node| **node != own.node);
     let mut left: BTreeMap<String, String> = others.map(|node| (node.clone(), absent.to_owned())).collect();
+    let mut reached = BTreeMap::new();
     loop {
         match cloud.keys(&RosterEntry::prefix(stack_uuid)) {
-            Ok(keys) => greet_present(cloud, stack_uuid, own, &keys, &mut left),
+            Ok(keys) => greet_present(cloud, stack_uuid, own, &keys, &mut left, &mut reached),
             Err(error) => {
                 left.values_mut().for_each(|reason| *reason = format!("the roster cannot be read: {error:#}"));
             }
         }
         if left.is_empty() || Instant::now() + pause >= deadline {
-            return left;
+            return (reached, left);
         }
         std::thread::sleep(pause);
     }
@@ -45,6 +47,7 @@ fn greet_present(
     own: &RosterEntry,
     keys: &[String],
     left: &mut BTreeMap<String, String>,
+    reached: &mut BTreeMap<String, SocketAddr>,
 ) {
     let present: Vec<String> =
         left.keys().filter(|peer| keys.contains(&RosterEntry::key(stack_uuid, peer))).cloned().collect();
@@ -53,18 +56,22 @@ fn greet_present(
             present.iter().map(|peer| (peer, scope.spawn(move || greet(cloud, stack_uuid, own, peer)))).collect();
         for (peer, greeting) in greetings {
             match greeting.join().unwrap_or_else(|_| Err(anyhow!("the attempt broke down"))) {
-                Ok(()) => drop(left.remove(peer)),
+                Ok(address) => {
+                    left.remove(peer);
+                    reached.insert(peer.clone(), address);
+                }
                 Err(error) => drop(left.insert(peer.clone(), format!("{error:#}"))),
             }
         }
     });
 }
 
-fn greet(cloud: &dyn Cloud, stack_uuid: &str, own: &RosterEntry, peer: &str) -> Result<()> {
+fn greet(cloud: &dyn Cloud, stack_uuid: &str, own: &RosterEntry, peer: &str) -> Result<SocketAddr> {
     let entry = super::entry_of(cloud, stack_uuid, peer)?;
     let address = entry.address;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT).with_context(|| {
         format!("in the roster at {address}, but TCP does not reach it; see whether the security group has its rule to itself, both ways")
     })?;
-    greeting::prove(&mut stream, &own.node, &pair_key(own, &entry)).with_context(|| format!("greeting {address}"))
+    greeting::prove(&mut stream, &own.node, &pair_key(own, &entry)).with_context(|| format!("greeting {address}"))?;
+    Ok(address)
 }

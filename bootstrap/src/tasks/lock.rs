@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::directory::Directory;
+use crate::exit::HeldElsewhere;
 
 /// The lock of runs.
 const RUN: &str = "lock";
@@ -35,7 +36,7 @@ impl Lock {
                 let mut holder = String::new();
                 let _unread = file.take(512).read_to_string(&mut holder);
                 let holder = if holder.trim().is_empty() { "another run".to_owned() } else { holder.trim().to_owned() };
-                bail!("tasks run already: {holder}; wait for it, or end it, and try again")
+                bail!(HeldElsewhere(format!("tasks run already: {holder}; wait for it, or end it, and try again")))
             }
             other => other.context("locking")?,
         }

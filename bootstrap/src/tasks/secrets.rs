@@ -33,7 +33,7 @@ impl Secrets for Account<'_> {
             format!("cannot fetch {arn}: found no {seed}, which every node has; give --secrets-from FILE elsewhere")
         })?;
         let seed = serde_json::from_str(&text).with_context(|| format!("reading {seed}"))?;
-        Aws::new(&seed, Path::new("/"), |_| ())?.secret(arn).with_context(|| format!("fetching {arn}"))
+        Aws::new(&seed, Path::new("/"), 1, |_| ())?.secret(arn).with_context(|| format!("fetching {arn}"))
     }
 }
 

@@ -1,0 +1,163 @@
+//! What goes wrong, how the boot must end, and the words of its reason.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::bed::Setup;
+
+/// How a boot ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The fault went by in time.
+    Ready,
+    /// One FAILURE.
+    NotReady,
+    /// Nobody could be told: the node does not know its name, or there is no network until the end.
+    Unheard,
+}
+
+pub(crate) struct Fault {
+    pub(crate) name: &'static str,
+    pub(crate) end: End,
+    /// What the reason says, and what a person sees.
+    pub(crate) words: &'static [&'static str],
+    /// Changes the machine, the services or what the node is told; boots of one fault differ by the variant.
+    pub(crate) arrange: fn(&mut Setup, u32),
+    /// When SIGTERM comes.
+    pub(crate) ends_after: fn(u32) -> Option<Duration>,
+}
+
+const fn fault(name: &'static str, end: End, words: &'static [&'static str], arrange: fn(&mut Setup, u32)) -> Fault {
+    Fault { name, end, words, arrange, ends_after: |_| None }
+}
+
+fn commands(setup: &mut Setup, commands: &[&str]) {
+    setup.task["tasks"][0]["commands"] = json!(commands);
+}
+
+/// All of them.
+pub(crate) const FAULTS: &[Fault] = &[
+    fault("a command fails", End::NotReady, &["the tasks of task ended with exit status: 1"], |setup, variant| {
+        commands(setup, &[&format!("exit {}", 1 + variant % 200)]);
+    }),
+    fault("a command kills its shell", End::NotReady, &["the tasks of task ended with"], |setup, _| {
+        commands(setup, &["kill -9 $$"]);
+    }),
+    fault("a command kills its keeper", End::NotReady, &["the tasks of task ended with"], |setup, _| {
+        commands(setup, &["kill -9 $PPID; sleep 30"]);
+    }),
+    fault(
+        "a command kills the run of its tasks",
+        End::NotReady,
+        &["the tasks of task ended with signal: 9"],
+        |setup, _| {
+            commands(setup, &["read -r _ _ _ run _ < /proc/$PPID/stat; kill -9 \"$run\"; sleep 30"]);
+        },
+    ),
+    fault("a command kills the proof itself", End::NotReady, &["without a verdict", "signal 9"], |setup, _| {
+        commands(
+            setup,
+            &[
+                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -9 \"$proof\"; sleep 30",
+            ],
+        );
+    }),
+    fault("a command aborts the proof", End::NotReady, &["without a verdict", "signal 6"], |setup, _| {
+        commands(
+            setup,
+            &[
+                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -ABRT \"$proof\"; sleep 30",
+            ],
+        );
+    }),
+    fault("a command takes too long", End::NotReady, &["the tasks of task ended with"], |setup, _| {
+        commands(setup, &["sleep 60"]);
+        setup.task["tasks"][0]["timeout_seconds"] = json!(1);
+    }),
+    fault("the task file is none", End::NotReady, &["the tasks of task ended with"], |setup, variant| {
+        setup.task = [json!([]), json!({ "name": "task" }), json!("no"), json!({})][variant as usize % 4].clone();
+    }),
+    fault("what was fetched is not what was reviewed", End::NotReady, &["not what was reviewed"], |setup, variant| {
+        setup.changed.push(["config/", "bootstrap/", "tasks/"][variant as usize % 3]);
+    }),
+    fault("reading is forbidden", End::NotReady, &["AccessDenied"], |setup, variant| {
+        let prefix = ["GET config/", "GET bootstrap/", "GET tasks/"][variant as usize % 3];
+        setup.behaviour["forbidden"] = json!([prefix]);
+    }),
+    fault("the roster is forbidden", End::NotReady, &["roster", "AccessDenied"], |setup, _| {
+        setup.behaviour["forbidden"] = json!(["PUT roster/"]);
+    }),
+    fault("writing the reason is forbidden too", End::NotReady, &["checks failed"], |setup, _| {
+        setup.behaviour["forbidden"] = json!(["PUT "]);
+        setup.config["expected"]["p5.48xlarge"]["gpus"] = json!(8);
+    }),
+    fault("S3 is overloaded", End::NotReady, &["SlowDown"], |setup, variant| {
+        let prefix = ["GET config/", "GET bootstrap/", "GET tasks/", "PUT roster/"][variant as usize % 4];
+        setup.behaviour["unavailable"] = json!([prefix]);
+    }),
+    fault("a portal answers for S3", End::NotReady, &[], |setup, variant| {
+        let prefix = ["GET config/", "GET bootstrap/", "GET tasks/", "PUT roster/"][variant as usize % 4];
+        setup.behaviour["html"] = json!([prefix]);
+    }),
+    fault("the NodeConfig is of another time", End::NotReady, &["version 99"], |setup, _| {
+        setup.config["schema_version"] = json!(99);
+    }),
+    fault("the NodeConfig is torn", End::NotReady, &["reading the NodeConfig"], |setup, variant| {
+        let fields = ["nodes", "expected", "engine", "ready", "profile"];
+        setup.config.as_object_mut().unwrap().remove(fields[variant as usize % fields.len()]);
+    }),
+    fault("the node is not in its NodeConfig", End::NotReady, &["its NodeConfig does not have"], |setup, _| {
+        setup.behaviour["logical_id"] = json!("Prefill0");
+        setup.config["nodes"] = json!({ "Decode0": { "role": "decode", "instance_type": "p5.48xlarge" } });
+    }),
+    fault("the machine is not what was planned", End::NotReady, &["gpu.count"], |setup, variant| {
+        setup.config["expected"]["p5.48xlarge"]["gpus"] = json!(1 + variant % 8);
+    }),
+    fault("EFA devices do not appear", End::NotReady, &["found 0 EFA devices", "modprobe efa"], |setup, variant| {
+        setup.config["expected"]["p5.48xlarge"]["efa_interfaces"] = json!(1 + variant % 32);
+    }),
+    fault("a peer never comes", End::NotReady, &["1 of 1 peers did not answer", "Decode0"], |setup, _| {
+        setup.config["nodes"]["Decode0"] = json!({ "role": "decode", "instance_type": "p5.48xlarge" });
+        setup.config["peer_deadline_seconds"] = json!(120);
+    }),
+    fault("the tag of the NodeConfig never comes", End::NotReady, &["no tag prefab:config"], |setup, _| {
+        setup.behaviour["tags"] = json!({ "prefab:config": null });
+    }),
+    fault("the tag of the NodeConfig is none", End::NotReady, &["reading the tag prefab:config"], |setup, variant| {
+        let tag = ["x", "0123456789abcdef", "$(id)"][variant as usize % 3];
+        setup.behaviour["tags"] = json!({ "prefab:config": tag });
+    }),
+    fault("the metadata service never answers", End::Unheard, &["does not know its own name"], |setup, _| {
+        setup.behaviour["imds_lost"] = json!({ "after": 0, "seconds": 600 });
+    }),
+    fault("the metadata service answers late", End::Ready, &[], |setup, _| {
+        setup.behaviour["imds_lost"] = json!({ "after": 0, "seconds": 0.2 });
+    }),
+    fault("the network ends and comes back", End::NotReady, &["checks failed"], |setup, variant| {
+        setup.config["expected"]["p5.48xlarge"]["gpus"] = json!(8);
+        // From every request on that a boot makes, the first and the signal among them.
+        setup.behaviour["network_lost"] = json!({ "after": 5 + variant % 4, "seconds": 1.5 });
+    }),
+    fault("the network ends for good", End::Unheard, &["signalling CloudFormation"], |setup, variant| {
+        setup.behaviour["network_lost"] = json!({ "after": variant % 9, "seconds": 600 });
+    }),
+    fault("CloudFormation is overloaded for a while", End::NotReady, &["gpu.count"], |setup, variant| {
+        setup.config["expected"]["p5.48xlarge"]["gpus"] = json!(8);
+        setup.behaviour["signal_unavailable"] = json!(variant % 4);
+    }),
+    Fault {
+        ends_after: |variant| Some(Duration::from_millis(u64::from(variant) * 40)),
+        ..fault("SIGTERM", End::NotReady, &["told to end by signal 15"], |setup, _| {
+            commands(setup, &["sleep 60"]);
+        })
+    },
+    fault("disk full: the node's state", End::NotReady, &["No space left"], |setup, variant| {
+        setup.small = Some(("var/lib/prefab", 4 * (1 + variant % 2)));
+        commands(setup, &["true"]);
+    }),
+    fault("disk full: the programs, or the settings", End::NotReady, &["No space left"], |setup, variant| {
+        setup.small = Some((["usr", "etc/prefab"][variant as usize % 2], 4));
+        setup.config["ports"] = (0..200).map(|port| (format!("a-port-with-a-long-name-{port}"), json!(port))).collect();
+    }),
+];
