@@ -5,17 +5,20 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+use crate::table;
 
+mod compare;
 mod demo;
 mod folder;
 mod init;
 mod instance_types;
 mod option_finding;
+mod report;
+mod report_files;
 mod schema;
 mod size;
 mod spec_file;
 mod synth;
-mod table;
 mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
@@ -33,6 +36,8 @@ enum Command {
     Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Report(report::Report),
+    Compare(compare::Compare),
     Demo(demo::Demo),
     Schema(schema::Schema),
 }
@@ -57,6 +62,8 @@ impl Cli {
             Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Report(command) => command.run(streams),
+            Command::Compare(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
         }

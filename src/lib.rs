@@ -16,5 +16,7 @@ pub mod user_data;
 
 pub mod fit;
 pub mod instance_types;
+pub mod report;
 pub mod secret_literals;
+mod table;
 mod units;
