@@ -6,16 +6,27 @@ use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod account;
+mod apply;
 mod demo;
+mod destroy;
+mod diff;
 mod folder;
 mod init;
 mod instance_types;
+mod logs;
+mod materials;
 mod option_finding;
+mod outputs;
+mod progress;
+mod recover;
 mod schema;
 mod size;
 mod spec_file;
+mod status;
 mod synth;
 mod table;
+mod terminal;
 mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
@@ -35,6 +46,13 @@ enum Command {
     InstanceTypes(instance_types::InstanceTypes),
     Demo(demo::Demo),
     Schema(schema::Schema),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Status(status::Status),
+    Outputs(outputs::Outputs),
+    Logs(logs::Logs),
+    Recover(recover::Recover),
+    Destroy(destroy::Destroy),
 }
 
 /// Where a command writes: results to `out`, everything meant for a person beside them to `err`.
@@ -59,6 +77,13 @@ impl Cli {
             Command::InstanceTypes(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
+            Command::Diff(command) => command.run(streams),
+            Command::Apply(command) => command.run(streams),
+            Command::Status(command) => command.run(streams),
+            Command::Outputs(command) => command.run(streams),
+            Command::Logs(command) => command.run(streams),
+            Command::Recover(command) => command.run(streams),
+            Command::Destroy(command) => command.run(streams),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. Signals end the process with 130 (SIGINT) and 143 (SIGTERM) instead.
+/// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The command did what it is for.
@@ -17,6 +17,10 @@ pub enum Exit {
     InProgress = 4,
     /// The benchmark measured, but the tracking server did not take the result.
     MeasuredNotLogged = 5,
+    /// Ctrl-C; a command that puts things in order first ends with it, any other by the signal itself.
+    Interrupted = 130,
+    /// SIGTERM, likewise.
+    Terminated = 143,
 }
 
 impl From<Exit> for ExitCode {
