@@ -133,9 +133,9 @@ fn bodiless(problem: Problem) -> Problem {
     match problem {
         Problem::Passing(text) if text.starts_with("HTTP 404") => Problem::Absent(text),
         Problem::Passing(text) if text.starts_with("HTTP 403") => Problem::Denied(text),
-        Problem::Passing(text) if text.starts_with("HTTP 301") || text.starts_with("HTTP 400") => {
-            Problem::Refused(text)
-        }
+        Problem::Passing(text) if text.starts_with("HTTP 301") => Problem::Refused(text),
+        // So S3 refuses expired credentials where it can say no more.
+        Problem::Passing(text) if text.starts_with("HTTP 400") => Problem::Credentials(text),
         problem => problem,
     }
 }

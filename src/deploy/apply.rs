@@ -12,7 +12,7 @@ use super::choices::Refresh;
 use super::guard::{self, Permits};
 use super::operator::{Question, Stop};
 use super::plan::{self, Surveyed};
-use super::review::{Review, StackReview, What, foreseen};
+use super::review::{Review, StackReview, What, explained, foreseen};
 use super::session::Session;
 use super::upload::{self, Material, Materials};
 use crate::lock::Lock;
@@ -249,7 +249,7 @@ fn prepare_known(
         }
         match prepare(session, job, ground, at)? {
             Prepared::Ready(found) => {
-                at.review.changes = Some(found.changes.clone());
+                at.review.changes = Some(explained(&found.changes, &at.review.diff));
                 at.change_set = Some(found);
             }
             // Written differently, meaning the same.

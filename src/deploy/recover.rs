@@ -130,7 +130,8 @@ fn agree(session: Session<'_>, text: &str, answer: &str, foreseen: bool) -> Resu
         return session.heed("interrupted; nothing was changed");
     }
     session.heed("interrupted; nothing was changed")?;
-    Err(Stop::Declined(format!("{text} Declined; nothing was changed")))
+    let option = if foreseen { "--yes" } else { "--delete" };
+    Err(Stop::Declined(format!("{text} Declined; nothing was changed. `prefab recover {option}` agrees beforehand")))
 }
 
 fn finish(

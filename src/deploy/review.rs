@@ -78,6 +78,21 @@ pub fn foreseen(diff: &StackDiff) -> Vec<Change> {
     diff.resources.iter().map(change).collect()
 }
 
+/// The changes of a change set, where it does not say why with the reason that was found here.
+pub fn explained(changes: &[Change], diff: &StackDiff) -> Vec<Change> {
+    let foreseen = foreseen(diff);
+    let explain = |change: &Change| {
+        let mut change = change.clone();
+        let silent = change.details.iter().all(|detail| detail.recreation == Replacement::Never);
+        if silent && change.replacement != Replacement::Never {
+            let known = foreseen.iter().find(|known| known.logical_id == change.logical_id);
+            change.details.extend(known.into_iter().flat_map(|known| known.details.clone()));
+        }
+        change
+    };
+    changes.iter().map(explain).collect()
+}
+
 /// How a change set differs from what was foreseen and confirmed, one line each. Less than foreseen is fine: a
 /// conditional replacement that does not happen, a value that CloudFormation sees to be the same.
 pub fn beyond_plan(foreseen: &[Change], real: &[Change]) -> Vec<String> {
