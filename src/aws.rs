@@ -5,6 +5,7 @@ mod buckets;
 mod change_sets;
 mod ec2;
 mod facts;
+mod machines;
 mod problem;
 mod query;
 mod stacks;
@@ -53,6 +54,7 @@ struct Clients {
     config: SdkConfig,
     cloudformation: aws_sdk_cloudformation::Client,
     s3: aws_sdk_s3::Client,
+    quotas: aws_sdk_servicequotas::Client,
     ssm: aws_sdk_ssm::Client,
     sts: aws_sdk_sts::Client,
     /// Endpoint of S3 where it is not AWS's own; then buckets stand in the path.
@@ -99,6 +101,7 @@ impl Clients {
         Self {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3),
+            quotas: aws_sdk_servicequotas::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
             sts: aws_sdk_sts::Client::new(&config),
             s3_endpoint,

@@ -18,6 +18,7 @@ mod logs;
 mod materials;
 mod option_finding;
 mod outputs;
+mod preflight;
 mod progress;
 mod recover;
 mod schema;
@@ -46,6 +47,7 @@ enum Command {
     InstanceTypes(instance_types::InstanceTypes),
     Demo(demo::Demo),
     Schema(schema::Schema),
+    Preflight(preflight::Preflight),
     Diff(diff::Diff),
     Apply(apply::Apply),
     Status(status::Status),
@@ -77,6 +79,7 @@ impl Cli {
             Command::InstanceTypes(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
+            Command::Preflight(command) => command.run(streams),
             Command::Diff(command) => command.run(streams),
             Command::Apply(command) => command.run(streams),
             Command::Status(command) => command.run(streams),

@@ -4,6 +4,7 @@
 //! [`session::Session`] holds the two. `apply`, `destroy`, `recover` and `status` are the commands' data paths.
 
 pub mod account;
+pub mod machines;
 pub mod operator;
 pub mod session;
 
@@ -24,6 +25,7 @@ pub mod known_errors;
 pub mod bucket;
 pub mod destroy;
 pub mod leftovers;
+pub mod preflight;
 pub mod recover;
 pub mod status;
 

@@ -10,33 +10,39 @@ use crate::deploy::account::{Image, Instance, Leftover, Problem, Subnet, Subnets
 const MOST_PAGES: usize = 50;
 
 /// A parameter of a call.
-type Pair = (String, String);
+pub(super) type Pair = (String, String);
 
-fn pair(key: &str, value: &str) -> Pair {
+pub(super) fn pair(key: &str, value: &str) -> Pair {
     (key.to_owned(), value.to_owned())
 }
 
 /// `Filter.n.Name` and its values.
-fn filter(number: usize, name: &str, values: &[&str]) -> Vec<Pair> {
+pub(super) fn filter(number: usize, name: &str, values: &[&str]) -> Vec<Pair> {
     let mut pairs = vec![pair(&format!("Filter.{number}.Name"), name)];
     pairs
         .extend(values.iter().enumerate().map(|(at, value)| pair(&format!("Filter.{number}.Value.{}", at + 1), value)));
     pairs
 }
 
-fn ids(name: &str, ids: &[String]) -> Vec<Pair> {
+pub(super) fn ids(name: &str, ids: &[String]) -> Vec<Pair> {
     ids.iter().enumerate().map(|(at, id)| pair(&format!("{name}.{}", at + 1), id)).collect()
 }
 
 /// The text of a child, empty when there is none.
-fn text(node: Node<'_, '_>, name: &str) -> String {
+pub(super) fn text(node: Node<'_, '_>, name: &str) -> String {
     let child = node.children().find(|child| child.has_tag_name(name));
     child.and_then(|child| child.text()).unwrap_or_default().to_owned()
 }
 
-fn nested(node: Node<'_, '_>, outer: &str, inner: &str) -> String {
+pub(super) fn nested(node: Node<'_, '_>, outer: &str, inner: &str) -> String {
     let child = node.children().find(|child| child.has_tag_name(outer));
     child.map(|child| text(child, inner)).unwrap_or_default()
+}
+
+/// The items of a set of a node.
+pub(super) fn all_items<'a, 'input>(node: Node<'a, 'input>, set: &str) -> Vec<Node<'a, 'input>> {
+    let sets = node.children().filter(|child| child.has_tag_name(set));
+    sets.flat_map(|set| set.children().filter(|child| child.has_tag_name("item"))).collect()
 }
 
 /// The items of a set, wherever it stands.
@@ -47,7 +53,7 @@ fn items<'a>(document: &'a Document<'_>, set: &'static str) -> impl Iterator<Ite
 
 impl Aws {
     /// Every page of an action, each item of a set as a value.
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         action: &str,
         parameters: &[Pair],

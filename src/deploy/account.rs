@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::machines::Machines;
 use super::stack_state::StackStatus;
 pub use crate::diff::Replacement;
 
@@ -532,6 +533,6 @@ pub enum SubnetsOf {
 }
 
 /// Everything that a command needs of an account.
-pub trait Account: Stacks + Objects + Facts {}
+pub trait Account: Stacks + Objects + Facts + Machines {}
 
-impl<T: Stacks + Objects + Facts> Account for T {}
+impl<T: Stacks + Objects + Facts + Machines> Account for T {}

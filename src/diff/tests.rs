@@ -18,6 +18,7 @@ fn diff(old: &Json, new: &Json) -> StackDiff {
 }
 
 /// A launch template and a node of it.
+#[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
 fn launch(data: Json) -> Json {
     json!({ "Resources": {
         "Launch": { "Type": "AWS::EC2::LaunchTemplate", "Properties": { "LaunchTemplateData": data } },
@@ -94,6 +95,7 @@ fn a_node_script_is_told_by_its_first_line_that_differs() {
     assert_eq!(launch.lines, ["node script: differs, first in line 3", "  sleep 1 → sleep 2"]);
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers write it in place")]
 fn role(statements: Json) -> Json {
     json!({ "Resources": { "NodeRole": { "Type": "AWS::IAM::Role", "Properties": {
         "Policies": [{ "PolicyName": "node", "PolicyDocument": { "Statement": statements } }],

@@ -158,6 +158,7 @@ fn answer(world: &Mutex<World>, faults: &Mutex<Box<Plan>>, request: &Request) ->
         "sts" => others::sts(&mut world),
         "ec2" => others::ec2(&mut world, &form),
         "ssm" => others::ssm(&mut world),
+        "servicequotas" => others::quotas(&mut world),
         "s3" => others::s3(&mut world, request),
         other => Reply::refusal("UnknownService", other),
     };

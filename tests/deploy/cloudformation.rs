@@ -242,7 +242,7 @@ fn change_set(world: &mut World, form: &Form, action: &str) -> Reply {
     let found = places
         .filter(|(_, _, of, set)| set.id == name || (set.name == name && (of.name == stack || of.id == stack)))
         .map(|(at, index, ..)| (at, index))
-        .last();
+        .next_back();
     let Some((at, index)) = found else {
         if action == "DeleteChangeSet" {
             return Reply::xml("<DeleteChangeSetResponse><DeleteChangeSetResult/></DeleteChangeSetResponse>");

@@ -135,7 +135,7 @@ fn read(reader: &mut BufReader<TcpStream>, writer: &mut TcpStream) -> Option<Req
             reader.read_exact(&mut body).ok()?;
             body
         }
-        None if headers.get("transfer-encoding").is_some() => chunks(reader)?,
+        None if headers.contains_key("transfer-encoding") => chunks(reader)?,
         None => Vec::new(),
     };
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));

@@ -11,5 +11,6 @@ mod faults;
 mod lifecycle;
 mod ministack;
 mod planted;
+mod preflight;
 mod signals;
 mod states;

@@ -19,6 +19,12 @@ pub fn ssm(world: &mut World) -> Reply {
     Reply { content_type: "application/x-amz-json-1.1", ..Reply::xml(body) }
 }
 
+pub fn quotas(world: &mut World) -> Reply {
+    world.calls.push("servicequotas.GetServiceQuota".to_owned());
+    let body = format!("{{\"Quota\":{{\"QuotaCode\":\"L-DB2E81BA\",\"Value\":{:.1}}}}}", world.machines.quota);
+    Reply { content_type: "application/x-amz-json-1.1", ..Reply::xml(body) }
+}
+
 pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
     let action = form["Action"].clone();
     world.calls.push(format!("ec2.{action}"));
@@ -30,9 +36,10 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
         "DescribeVpcs" => reply("vpcSet", "<item><vpcId>vpc-00000001</vpcId></item>".to_owned()),
         "DescribeSubnets" => {
             let asked = value(1).cloned().unwrap_or_default();
+            let (free, maps) = (world.machines.free_addresses, world.machines.maps_public);
             let item = |(id, zone, default): &(&str, &str, bool)| {
                 format!(
-                    "<item><subnetId>{id}</subnetId><vpcId>vpc-00000001</vpcId><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az4</availabilityZoneId><defaultForAz>{default}</defaultForAz><availableIpAddressCount>250</availableIpAddressCount><mapPublicIpOnLaunch>true</mapPublicIpOnLaunch></item>"
+                    "<item><subnetId>{id}</subnetId><vpcId>vpc-00000001</vpcId><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az4</availabilityZoneId><defaultForAz>{default}</defaultForAz><availableIpAddressCount>{free}</availableIpAddressCount><mapPublicIpOnLaunch>{maps}</mapPublicIpOnLaunch></item>"
                 )
             };
             let fits = |of: &&(&str, &str, bool)| asked.starts_with("vpc-") || of.0 == asked;
@@ -47,6 +54,14 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
             let ids = (1..).map_while(value);
             let items = ids.map(|id| format!("<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>running</name></instanceState><stateReason><message>Server.SpotInstanceShutdown</message></stateReason><privateIpAddress>10.0.0.7</privateIpAddress><instanceType>g6e.12xlarge</instanceType><placement><availabilityZone>us-east-1c</availabilityZone></placement></item></instancesSet></item>"));
             reply("reservationSet", items.collect())
+        }
+        "DescribeInstances" if form.get("Filter.1.Name").is_some_and(|name| name == "instance-state-name") => {
+            let item = |(kind, cores, stack): &(&str, u32, &str)| {
+                format!(
+                    "<item><instancesSet><item><instanceType>{kind}</instanceType><cpuOptions><coreCount>{cores}</coreCount><threadsPerCore>2</threadsPerCore></cpuOptions><tagSet><item><key>aws:cloudformation:stack-name</key><value>{stack}</value></item></tagSet></item></instancesSet></item>"
+                )
+            };
+            reply("reservationSet", world.machines.running.iter().map(item).collect())
         }
         "DescribeInstances" => reply(
             "reservationSet",
@@ -65,8 +80,65 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
         "DescribeNetworkInterfaces" => reply("networkInterfaceSet", String::new()),
         "DescribeSecurityGroups" => reply("securityGroupInfo", String::new()),
         "DescribeInstanceTypeOfferings" => {
-            let items = ["us-east-1b", "us-east-1a"].map(|zone| format!("<item><location>{zone}</location></item>"));
-            reply("instanceTypeOfferingSet", items.concat())
+            let zones = ["us-east-1b", "us-east-1a", "us-east-1c"];
+            let zones = &zones[..if world.fates.is_empty() { 3 } else { 2 }];
+            let items = zones.iter().map(|zone| format!("<item><location>{zone}</location></item>"));
+            reply("instanceTypeOfferingSet", items.collect())
+        }
+        "DescribeInstanceTypes" => reply(
+            "instanceTypeSet",
+            format!(
+                "<item><vCpuInfo><defaultVCpus>48</defaultVCpus></vCpuInfo><gpuInfo><gpus><item><count>{}</count><memoryInfo><sizeInMiB>45776</sizeInMiB></memoryInfo></item></gpus></gpuInfo><networkInfo><maximumNetworkCards>1</maximumNetworkCards><efaInfo><maximumEfaInterfaces>1</maximumEfaInterfaces></efaInfo></networkInfo></item>",
+                world.machines.gpus
+            ),
+        ),
+        "DescribeRouteTables" => {
+            let route = match world.machines.route {
+                "" => String::new(),
+                nat if nat.starts_with("nat-") => format!(
+                    "<item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><natGatewayId>{nat}</natGatewayId><state>active</state></item>"
+                ),
+                gateway => format!(
+                    "<item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock><gatewayId>{gateway}</gatewayId><state>active</state></item>"
+                ),
+            };
+            let main = form.get("Filter.2.Name").is_some_and(|name| name == "association.main");
+            reply(
+                "routeTableSet",
+                if main { format!("<item><routeSet>{route}</routeSet></item>") } else { String::new() },
+            )
+        }
+        "DescribeVpcEndpoints" => {
+            let item =
+                |service: &&str| format!("<item><serviceName>com.amazonaws.us-east-1.{service}</serviceName></item>");
+            reply("vpcEndpointSet", world.machines.endpoints.iter().map(item).collect())
+        }
+        "DescribeCapacityReservations" => {
+            let item = world.machines.reservation.map(|(kind, zone, state, free, total, sort)| format!("<item><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az1</availabilityZoneId><state>{state}</state><availableInstanceCount>{free}</availableInstanceCount><totalInstanceCount>{total}</totalInstanceCount><reservationType>{sort}</reservationType><startDate>2026-01-01T11:30:00Z</startDate><endDate>2026-01-02T11:30:00Z</endDate></item>"));
+            reply("capacityReservationSet", item.unwrap_or_default())
+        }
+        "DescribeSecurityGroupRules" => {
+            let group = value(1).cloned().unwrap_or_default();
+            let item = |(egress, own): &(bool, bool)| {
+                let other = if *own {
+                    format!("<referencedGroupInfo><groupId>{group}</groupId></referencedGroupInfo>")
+                } else {
+                    "<cidrIpv4>0.0.0.0/0</cidrIpv4>".to_owned()
+                };
+                format!("<item><isEgress>{egress}</isEgress><ipProtocol>-1</ipProtocol>{other}</item>")
+            };
+            reply("securityGroupRuleSet", world.machines.rules.iter().map(item).collect())
+        }
+        "RunInstances" => {
+            assert_eq!(form["DryRun"], "true");
+            let (code, message) = world
+                .machines
+                .refuses_launch
+                .unwrap_or(("DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
+            let body = format!(
+                "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>1</RequestID></Response>"
+            );
+            Reply { status: 412, ..Reply::xml(body) }
         }
         // "kernel: hello\n"
         "GetConsoleOutput" => {

@@ -83,7 +83,44 @@ pub struct World {
     pub leftovers: Vec<(&'static str, &'static str, &'static str)>,
     pub images: BTreeMap<String, String>,
     pub subnets: Vec<(&'static str, &'static str, bool)>,
+    pub machines: Machines,
     pub tick: u64,
+}
+
+/// What EC2 and Service Quotas say before a deployment.
+pub struct Machines {
+    pub free_addresses: u32,
+    pub maps_public: bool,
+    /// Where 0.0.0.0/0 goes.
+    pub route: &'static str,
+    pub endpoints: Vec<&'static str>,
+    pub quota: f64,
+    /// Type, cores, stack.
+    pub running: Vec<(&'static str, u32, &'static str)>,
+    pub gpus: u32,
+    /// Type, zone, state, free, total, kind.
+    pub reservation: Option<(&'static str, &'static str, &'static str, u32, u32, &'static str)>,
+    /// Egress, and whether it names the group itself.
+    pub rules: Vec<(bool, bool)>,
+    /// What a dry run is refused with.
+    pub refuses_launch: Option<(&'static str, &'static str)>,
+}
+
+impl Default for Machines {
+    fn default() -> Self {
+        Self {
+            free_addresses: 250,
+            maps_public: true,
+            route: "igw-1",
+            endpoints: Vec::new(),
+            quota: 512.0,
+            running: Vec::new(),
+            gpus: 4,
+            reservation: None,
+            rules: vec![(false, true), (true, true)],
+            refuses_launch: None,
+        }
+    }
 }
 
 pub const ACCOUNT: &str = "111122223333";
