@@ -67,6 +67,20 @@ pub(super) fn describe(aws: &Aws, stack: &str, change_set: &str) -> Result<Chang
     found.ok_or_else(|| garbled("a change set"))
 }
 
+/// Failed validations. The reason of the change set itself only says that there are some.
+pub(super) fn objections(aws: &Aws, stack: &str, change_set: &str) -> Result<Vec<String>, Problem> {
+    let failed = cfn::EventFilter::builder().failed_events(true).build();
+    let call = aws.cloudformation().describe_events().stack_name(stack).change_set_name(change_set).filters(failed);
+    let reply = aws.wait(call.send()).map_err(of)?;
+    let line = |of: &cfn::OperationEvent| {
+        let reason = of.validation_status_reason().or(of.resource_status_reason())?;
+        let place = [of.logical_resource_id(), of.validation_path(), of.validation_name()];
+        let place: Vec<&str> = place.into_iter().flatten().collect();
+        Some(format!("{}: {reason}", place.join(" ")))
+    };
+    Ok(reply.operation_events().iter().filter_map(line).collect())
+}
+
 fn stage(status: Option<&cfn::ChangeSetStatus>, execution: Option<&cfn::ExecutionStatus>) -> Result<Stage, Problem> {
     use cfn::{ChangeSetStatus as S, ExecutionStatus as E};
     let status = status.ok_or_else(|| garbled("a change set's state"))?;

@@ -78,6 +78,10 @@ impl Stacks for Aws {
         change_sets::describe(self, stack, change_set)
     }
 
+    fn objections(&self, stack: &str, change_set: &str) -> Result<Vec<String>, Problem> {
+        change_sets::objections(self, stack, change_set)
+    }
+
     fn change_sets(&self, stack: &str) -> Result<Vec<String>, Problem> {
         let (mut names, mut token) = (Vec::new(), None);
         for _ in 0..MOST_PAGES {

@@ -273,6 +273,11 @@ pub trait Stacks {
     /// # Errors
     /// [`Problem::Absent`] when there is none.
     fn change_set(&self, stack: &str, change_set: &str) -> Result<ChangeSet, Problem>;
+    /// What CloudFormation's own validation objects to in a change set, one line each.
+    ///
+    /// # Errors
+    /// The call fails; it needs a permission that few policies have.
+    fn objections(&self, stack: &str, change_set: &str) -> Result<Vec<String>, Problem>;
     /// Names of the change sets of a stack.
     ///
     /// # Errors

@@ -62,8 +62,7 @@ fn settle(session: Session<'_>, new: &NewChangeSet, doing: &str) -> Result<Prepa
                     return Ok(Prepared::NoChanges);
                 }
                 Stage::Failed => {
-                    let text = format!("{doing}: CloudFormation refuses it: {}; nothing was changed", found.reason);
-                    return Err(Stop::Refused(vec![text]));
+                    return Err(refusal(session, new, &found.reason));
                 }
                 Stage::Obsolete | Stage::Executing | Stage::Executed | Stage::ExecutionFailed => {
                     return Err(busy(&new.stack));
@@ -81,6 +80,17 @@ fn settle(session: Session<'_>, new: &NewChangeSet, doing: &str) -> Result<Prepa
         ))?;
     }
     Err(Stop::refused(format!("{doing}: CloudFormation did not compute it within ten minutes; run the command again")))
+}
+
+/// Everything that CloudFormation objects to. That its validation may not be read hides nothing else.
+fn refusal(session: Session<'_>, new: &NewChangeSet, reason: &str) -> Stop {
+    let mut found =
+        vec![format!("CloudFormation refuses the change set of {}: {reason}; nothing was changed", new.stack)];
+    match session.clean(|account| account.objections(&new.stack, &new.name)) {
+        Ok(objections) => found.extend(objections),
+        Err(problem) => session.warn(format!("what exactly it objects to could not be read: {problem}")),
+    }
+    Stop::Refused(found)
 }
 
 /// Somebody else was faster.

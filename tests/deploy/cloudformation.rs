@@ -59,6 +59,12 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
             done(&format!("<StackResourceSummaries>{members}</StackResourceSummaries>"))
         }
         "GetTemplate" => done(&format!("<TemplateBody>{}</TemplateBody>", escaped(&world.stacks[at].template))),
+        "DescribeEvents" => {
+            let (resource, reason) = world.objects.unwrap();
+            done(&format!(
+                "<OperationEvents><member><EventId>e</EventId><EventType>VALIDATION_ERROR</EventType><LogicalResourceId>{resource}</LogicalResourceId><ValidationName>PROPERTY_VALIDATION</ValidationName><ValidationPath>/Resources/{resource}</ValidationPath><ValidationStatusReason>{reason}</ValidationStatusReason></member></OperationEvents>"
+            ))
+        }
         "ListChangeSets" => {
             let member = |of: &ChangeSet| format!("<member><ChangeSetName>{}</ChangeSetName></member>", of.name);
             let members: String = world.stacks[at].change_sets.iter().map(member).collect();
@@ -264,6 +270,7 @@ fn change_set(world: &mut World, form: &Form, action: &str) -> Reply {
 
 fn describe(world: &mut World, at: usize, index: usize) -> Reply {
     let changes = changes(world, at, index);
+    let objected = world.objects.is_some();
     let stack = &mut world.stacks[at];
     let set = &mut stack.change_sets[index];
     let (status, execution, reason) = match (set.looked_at, set.no_changes) {
@@ -273,6 +280,7 @@ fn describe(world: &mut World, at: usize, index: usize) -> Reply {
             "UNAVAILABLE",
             "The submitted information didn't contain changes. Submit different information to create a change set.",
         ),
+        (true, false) if objected => ("FAILED", "UNAVAILABLE", "Early validation failed for resource type(s)"),
         (true, false) => ("CREATE_COMPLETE", set.execution, ""),
     };
     set.looked_at = true;

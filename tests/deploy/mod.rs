@@ -12,5 +12,6 @@ mod lifecycle;
 mod ministack;
 mod planted;
 mod preflight;
+mod removals;
 mod signals;
 mod states;

@@ -79,6 +79,8 @@ pub struct World {
     pub replaced: BTreeMap<String, &'static str>,
     /// A change that a change set adds to what the template says.
     pub surprise: Option<(&'static str, &'static str)>,
+    /// What validation objects to: resource and reason.
+    pub objects: Option<(&'static str, &'static str)>,
     /// What EC2 still knows: kind, id, state.
     pub leftovers: Vec<(&'static str, &'static str, &'static str)>,
     pub images: BTreeMap<String, String>,
