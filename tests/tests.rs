@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cfn_lint;
+mod deploy;
 mod golden;
 mod invariants;
 mod mlflow;

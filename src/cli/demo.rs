@@ -78,7 +78,7 @@ impl Demo {
 }
 
 /// A node program: in `PREFAB_DIST`, or beside this one.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os("PREFAB_DIST") {
         Some(folder) => PathBuf::from(folder),
         None => std::env::current_exe().context("finding this program's folder")?.with_file_name(""),

@@ -32,6 +32,11 @@ impl SpecFile {
         }
     }
 
+    /// The lock file: the spec's name with another ending.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
     pub(super) fn name(&self) -> String {
         self.path.display().to_string()
     }
