@@ -10,6 +10,7 @@ mod prefab;
 mod python;
 mod release;
 
+mod bench_harness;
 mod cloud_init;
 mod licences;
 mod specs;
