@@ -47,14 +47,37 @@ pub struct Environment {
     pub load_before: Option<f64>,
     /// The one-minute load average after the last case, the benchmark's own load included.
     pub load_after: Option<f64>,
-    /// The model that gave the shape.
+    /// The model that gave the shapes; `none` for descriptors without one.
     pub model: String,
-    /// Ranks that share its heads.
+    /// Ranks that share its heads on the decode side.
     pub tensor_parallel: u32,
+    /// Ranks on the prefill side; null in reports that know of one side only.
+    #[serde(default)]
+    pub prefill_tensor_parallel: Option<u32>,
     /// Tokens in a block.
     pub block_tokens: u32,
     /// The seed of block tables and data.
     pub seed: u64,
+    /// The nodes with the targets; empty when both ends are on one machine.
+    #[serde(default)]
+    pub peers: Vec<PeerNode>,
+    /// Choices that nobody asked for, each as a sentence.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+}
+
+/// A node that hosted targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerNode {
+    /// Its name in the roster.
+    pub node: String,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// Processors that its engines may use.
+    pub cpus: u64,
+    /// Its one-minute load average before the first case.
+    pub load_before: Option<f64>,
 }
 
 /// What a transport promises to its user.
@@ -121,8 +144,26 @@ pub struct Case {
     pub memory: String,
     /// How a block lies in memory: `kv-split`, `layer`, `block`.
     pub layout: String,
-    /// Who pulls or pushes.
+    /// Who pulls, pushes or places.
     pub operation: Operation,
+    /// Whether `auto` chose the operation, as the fastest here.
+    #[serde(default)]
+    pub chosen: bool,
+    /// Pairs of engines at the same time. Rates are those of all of them; times are those of single requests.
+    #[serde(default = "one")]
+    pub pairs: u32,
+    /// `pairwise`, `fan-in` (many prefill ends) or `fan-out` (many decode ends).
+    #[serde(default = "pairwise")]
+    pub scheme: String,
+    /// When parts of a request may leave: `whole`, `layerwise`, `chunked`; null without a prefill.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// How long the prefill takes; null without one.
+    #[serde(default)]
+    pub prefill_ms: Option<u64>,
+    /// Requests a second that arrive at each pair whether or not earlier ones have ended; null in a closed loop.
+    #[serde(default)]
+    pub rate_per_s: Option<f64>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
     /// Tokens that the decode side holds already, so that they do not move.
@@ -143,11 +184,11 @@ pub struct Case {
     pub threads_initiator: u32,
     /// Threads that move data at the target.
     pub threads_target: u32,
-    /// Measured rounds; the cold first one is not among them.
+    /// Measured rounds of each pair, of the shortest one; the cold first one is not among them.
     pub rounds: u64,
-    /// Payload over the median duration of a request, in GB/s.
+    /// Payload over the median duration of a request, in GB/s, summed over the pairs.
     pub gb_per_s: Option<f64>,
-    /// Descriptors over the median duration of a request, a second.
+    /// Descriptors over the median duration of a request, a second, summed over the pairs.
     pub descriptors_per_s: Option<f64>,
     /// Median duration of a request; null below 20 samples.
     pub p50_us: Option<f64>,
@@ -180,6 +221,12 @@ pub struct Case {
     /// The median over the rounds of (the best loop's duration / the request's duration, taken in the same round).
     /// Clearly above 1 the ceiling is invalid.
     pub ceiling_ratio: Option<f64>,
+    /// What the link between the nodes carries, in GB/s: EFA by the plan, else the fastest interface; null on one machine.
+    #[serde(default)]
+    pub link_gb_per_s: Option<f64>,
+    /// The share of it that was used; below [`SLOW_LINK_SHARE`] the report warns.
+    #[serde(default)]
+    pub link_share: Option<f64>,
     /// Blocks compared and found right, over all rounds, the cold one included.
     pub blocks_verified: u64,
     /// Every block of every round was compared and right, and there was at least one round.
@@ -233,6 +280,18 @@ pub enum BenchProgress {
 
 /// A transport this much faster than its ceiling shows that the ceiling is wrong, not that the transport is good.
 pub const INVALID_CEILING_RATIO: f64 = 1.05;
+
+/// A transfer that uses less of its link than this is limited by something else: depth, threads, descriptor size, or another
+/// path than the one that was meant.
+pub const SLOW_LINK_SHARE: f64 = 0.2;
+
+fn one() -> u32 {
+    1
+}
+
+fn pairwise() -> String {
+    "pairwise".to_owned()
+}
 
 impl Case {
     /// Whether the ceiling contradicts the figure.

@@ -18,19 +18,25 @@ const ENVIRONMENT: &[&str] = &[
     "loopback",
     "memory_bytes",
     "model",
+    "peers",
+    "prefill_tensor_parallel",
+    "remarks",
     "seed",
     "tensor_parallel",
 ];
 
 #[rustfmt::skip]
 const CASE: &[&str] = &[
-    "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "connect_ms", "descriptor_bytes", "descriptors",
+    "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "chosen", "connect_ms", "descriptor_bytes", "descriptors",
     "descriptors_per_s", "ended", "exposed_us", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
-    "hit_tokens", "initiator_cpu_s_per_gb", "layout", "max_us", "memory", "mode", "operation", "p50_us", "p90_us",
-    "p999_us", "p99_us", "path", "payload_bytes", "post_us_p50", "prep_us", "prompt_tokens", "provider", "q",
-    "registration_ms", "rounds", "runs_per_request", "semantics", "target_cpu_s_per_gb", "threads_initiator",
+    "hit_tokens", "initiator_cpu_s_per_gb", "layout", "link_gb_per_s", "link_share", "max_us", "memory", "mode",
+    "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "payload_bytes", "post_us_p50",
+    "prefill_ms", "prep_us", "prompt_tokens", "provider", "q", "rate_per_s", "registration_ms", "rounds",
+    "runs_per_request", "schedule", "scheme", "semantics", "target_cpu_s_per_gb", "threads_initiator",
     "threads_target", "transport", "verified", "working_set_bytes",
 ];
+
+const PEER: &[&str] = &["cpus", "kernel", "load_before", "node"];
 
 const FAILURE: &[&str] = &["cause", "side", "stage", "unavailable"];
 
@@ -40,7 +46,8 @@ fn report() -> BenchReport {
         "environment": {
             "bootstrap_version": "0.1.0", "engine_version": null, "loopback": true, "kernel": null, "cpu_model": null,
             "cpus": 2, "last_level_cache_bytes": null, "memory_bytes": null, "load_before": null, "load_after": null,
-            "model": "m", "tensor_parallel": 4, "block_tokens": 16, "seed": 1
+            "model": "m", "tensor_parallel": 4, "block_tokens": 16, "seed": 1,
+            "peers": [{"node": "Decode0", "kernel": null, "cpus": 2, "load_before": null}]
         },
         "cases": [{
             "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "semantics": "one-sided",
@@ -68,6 +75,7 @@ fn the_document_has_exactly_these_keys() {
     };
     assert_eq!(keys(&document), DOCUMENT);
     assert_eq!(keys(&document["environment"]), ENVIRONMENT);
+    assert_eq!(keys(&document["environment"]["peers"][0]), PEER);
     assert_eq!(keys(&document["cases"][0]), CASE);
     assert_eq!(keys(&document["cases"][0]["failure"]), FAILURE);
 }
