@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,8 @@ use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::sha256::Sha256;
 use sha2::Digest as _;
 
-use crate::cloud::{Cloud, Identity};
+use crate::bench::peer::House;
+use crate::cloud::{Cloud, Folder, Identity};
 use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
@@ -49,7 +51,7 @@ const AFTER_PEERS: Duration = Duration::from_secs(300);
 const DEVICE_TIME: Duration = Duration::from_secs(180);
 
 /// Tag that names this node.
-const NODE_TAG: &str = "prefab:node";
+pub(crate) const NODE_TAG: &str = "prefab:node";
 /// Tag with the digest of the NodeConfig.
 const CONFIG_TAG: &str = "prefab:config";
 /// Tag with the tracking ARN.
@@ -369,8 +371,29 @@ pub(crate) fn serve(seed: &NodeSeed, cloud: &dyn Cloud, place: Place<'_>, end: &
     let address: IpAddr = identity.address;
     let presence = Presence::announce(cloud, seed.stack_uuid(), &name, &identity.instance_id, address, place.root)?;
     let nodes: Vec<String> = config.nodes.keys().cloned().collect();
-    Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry }
+    let house = house(address, end)?;
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
+    Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry, host: Some(&host) }
         .until(&presence.listener, end)
+}
+
+/// As [`serve`], for nodes that share a folder: whoever has an entry there is a node.
+///
+/// # Errors
+/// The folder or the address cannot be used.
+pub(crate) fn serve_folder(folder: &Folder, name: &str, place: Place<'_>, end: &AtomicBool) -> Result<()> {
+    let Identity { instance_id, address, .. } = folder.identity()?;
+    let presence = Presence::announce(folder, Folder::STACK_UUID, name, &instance_id, address, place.root)?;
+    let house = house(address, end)?;
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
+    Answering { cloud: folder, stack_uuid: Folder::STACK_UUID, nodes: &[], own: &presence.entry, host: Some(&host) }
+        .until(&presence.listener, end)
+}
+
+/// Benchmarks of peers run the engine beside this program, and listen on this one address.
+fn house(address: IpAddr, end: &AtomicBool) -> Result<House<'_>> {
+    let engine = std::env::current_exe().context("finding this program")?.with_file_name("prefab-fabric");
+    Ok(House { engine, address, end, guest: Mutex::new(None) })
 }
 
 #[cfg(test)]

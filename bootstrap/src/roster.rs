@@ -13,7 +13,7 @@ use prefab_contract::engine::PairKey;
 use prefab_contract::roster::{RosterEntry, SCHEMA_VERSION};
 
 pub(crate) use answer::Answering;
-pub(crate) use reach::reach_all;
+pub(crate) use reach::{Met, meet, reach_all};
 
 use crate::cloud::Cloud;
 
@@ -58,8 +58,11 @@ impl Presence {
     }
 }
 
-/// Another node's entry, which must be there.
-fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<RosterEntry> {
+/// A node's entry, which must be there.
+///
+/// # Errors
+/// It is not there, or is none.
+pub(crate) fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<RosterEntry> {
     let bytes = cloud.object(&RosterEntry::key(stack_uuid, node), MOST_BYTES)?;
     let entry: RosterEntry =
         serde_json::from_slice(&bytes).with_context(|| format!("reading the roster entry of {node}"))?;

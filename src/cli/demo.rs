@@ -38,6 +38,8 @@ const BENCH: &[&str] = &[
     "1",
     "--op",
     "read,write",
+    "--transport",
+    "builtin-tcp,builtin-vm",
     "--json",
 ];
 

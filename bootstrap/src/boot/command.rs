@@ -18,7 +18,7 @@ use super::phase::write_whole;
 use super::progress::Told;
 use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
 use crate::checks;
-use crate::cloud::{Aws, Cloud};
+use crate::cloud::{Aws, Cloud, FolderOptions};
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
 
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     /// What the node script was given
     #[arg(long, value_name = "FILE", default_value = "/etc/prefab/node-seed.json")]
     seed: PathBuf,
+    #[command(flatten)]
+    folder: FolderOptions,
     /// Below which folder the machine is; for tests
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
@@ -98,12 +100,18 @@ pub(crate) fn prove(options: &Options) -> Result<Outcome> {
 /// # Errors
 /// This node cannot learn who it is, or cannot be in the roster.
 pub(crate) fn serve(options: &Options) -> Result<Outcome> {
-    let seed = read_seed(&options.seed)?;
-    let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let interrupt = Interrupt::watch()?;
     let end = AtomicBool::new(false);
+    let answer = || match options.folder.open()? {
+        Some((folder, node)) => super::serve_folder(&folder, &node, options.place(), &end),
+        None => {
+            let seed = read_seed(&options.seed)?;
+            let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
+            super::serve(&seed, &aws, options.place(), &end)
+        }
+    };
     std::thread::scope(|scope| {
-        let answering = scope.spawn(|| super::serve(&seed, &aws, options.place(), &end));
+        let answering = scope.spawn(answer);
         while !answering.is_finished() && interrupt.signal().is_none() {
             std::thread::sleep(Duration::from_millis(50));
         }

@@ -45,7 +45,7 @@ pub(super) fn meet(
         return Ok(None);
     }
     let nodes: Vec<String> = config.nodes.keys().cloned().collect();
-    let answering = Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry };
+    let answering = Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry, host: None };
     let left = Duration::from_secs(config.peer_deadline_seconds.into()).saturating_sub(elapsed);
     let deadline = Instant::now() + place.wait(left);
     let end = AtomicBool::new(false);

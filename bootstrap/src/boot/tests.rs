@@ -221,7 +221,7 @@ fn a_peer_without_the_roster_is_not_answered() {
     let stranger = announce("Stranger", "i-9");
     let nodes = ["Prefill0".to_owned(), "Decode0".to_owned()];
     let end = AtomicBool::new(false);
-    let answering = Answering { cloud: &cloud, stack_uuid: "0f1e", nodes: &nodes, own: &own.entry };
+    let answering = Answering { cloud: &cloud, stack_uuid: "0f1e", nodes: &nodes, own: &own.entry, host: None };
     let unreached = std::thread::scope(|scope| {
         scope.spawn(|| answering.until(&own.listener, &end));
         let deadline = Instant::now() + Duration::from_millis(200);
