@@ -40,6 +40,8 @@ const BENCH: &[&str] = &[
     "1",
     "--op",
     "read,write",
+    "--transport",
+    "builtin-tcp,builtin-vm",
     "--json",
 ];
 

@@ -26,11 +26,17 @@ const WINDOW_BYTES: u64 = 16 << 20;
 /// Descriptors of a window at most: what one queue of a device takes.
 const WINDOW_DESCRIPTORS: u64 = 1024;
 
-/// One cell's place in the product of all lists.
-struct At {
-    transport: Transport,
+/// Where pools lie and how their blocks do.
+#[derive(Clone, Copy)]
+struct Place {
     memory: Memory,
     fragmentation_ppm: u32,
+}
+
+/// What cells of all kinds have.
+struct At {
+    transport: Transport,
+    place: Place,
 }
 
 impl Reader<'_> {
@@ -66,16 +72,16 @@ impl Reader<'_> {
         let mut batches = Vec::new();
         // Without a model there is no shape that could be right or wrong.
         let Some(model) = model else { return (workload, batches) };
-        for at in product(common) {
-            for &layout in &layouts {
-                for candidates in &common.operations {
-                    for together in &prompts {
-                        let cells = together.iter().filter_map(|&(tokens, share)| {
-                            let request = Request { layout, ranks, block_tokens, tokens, hit_tokens };
-                            self.request(common, &at, candidates[0], &model, request, share)
-                        });
-                        batches.push(Batch::of(cells.collect(), candidates));
-                    }
+        // Cells of one shape run one after another: what is compared lies close in time.
+        for place in places(common) {
+            for (&layout, together) in layouts.iter().flat_map(|layout| prompts.iter().map(move |it| (layout, it))) {
+                for (&transport, candidates) in ways(common) {
+                    let at = At { transport, place };
+                    let cells = together.iter().filter_map(|&(tokens, share)| {
+                        let request = Request { layout, ranks, block_tokens, tokens, hit_tokens };
+                        self.request(common, &at, candidates[0], &model, request, share)
+                    });
+                    batches.push(Batch::of(cells.collect(), candidates));
                 }
             }
         }
@@ -106,10 +112,9 @@ impl Reader<'_> {
                 action,
             );
         }
-        let usual_pairs = if self.options.local { 1 } else { request.ranks.decode };
         Some(Cell {
             spec: CaseSpec { mode, schedule, ..spec(common, at, operation, shape?, !self.options.no_ceilings) },
-            pairs: common.endpoints.unwrap_or(usual_pairs),
+            pairs: common.endpoints.unwrap_or(1),
             scheme: common.scheme,
             tokens: request.tokens,
             hit_tokens: request.hit_tokens,
@@ -141,8 +146,9 @@ impl Reader<'_> {
         let window = self.count("--window", self.options.window.as_deref(), 1 << 20).map(u64::from);
         let working_set = common.working_set.unwrap_or_else(shape::usual_working_set);
         let mut batches = Vec::new();
-        for at in product(common) {
-            for candidates in &common.operations {
+        for place in places(common) {
+            for (&transport, candidates) in ways(common) {
+                let at = At { transport, place };
                 for &size in &sizes {
                     let usual = (WINDOW_BYTES / size).clamp(1, WINDOW_DESCRIPTORS);
                     let count = if is_sweep { window.unwrap_or(usual) } else { 1 };
@@ -177,9 +183,9 @@ fn spec(common: &Common, at: &At, operation: Operation, shape: Shape, ceilings: 
     CaseSpec {
         transport: at.transport,
         operation,
-        memory: at.memory,
+        memory: at.place.memory,
         shape,
-        scatter: Scatter { fragmentation_ppm: at.fragmentation_ppm, seed: common.seed },
+        scatter: Scatter { fragmentation_ppm: at.place.fragmentation_ppm, seed: common.seed },
         mode: common.mode,
         streams: common.streams,
         schedule: None,
@@ -187,14 +193,18 @@ fn spec(common: &Common, at: &At, operation: Operation, shape: Shape, ceilings: 
     }
 }
 
-/// Every combination of what all kinds of cells have, transport by transport.
-fn product(common: &Common) -> Vec<At> {
-    let mut all = Vec::new();
-    for &transport in &common.transports {
-        for &memory in &common.memory {
-            let each = common.fragmentations_ppm.iter();
-            all.extend(each.map(|&fragmentation_ppm| At { transport, memory, fragmentation_ppm }));
-        }
-    }
-    all
+/// Where pools lie and how their blocks do, in every combination.
+fn places(common: &Common) -> Vec<Place> {
+    let of = |&memory: &Memory| {
+        common.fragmentations_ppm.iter().map(move |&fragmentation_ppm| Place { memory, fragmentation_ppm })
+    };
+    common.memory.iter().flat_map(of).collect()
+}
+
+/// What carries the bytes and which operations are candidates, transport by transport.
+fn ways(common: &Common) -> impl Iterator<Item = (&Transport, &Vec<Operation>)> {
+    common
+        .transports
+        .iter()
+        .flat_map(|transport| common.operations.iter().map(move |candidates| (transport, candidates)))
 }

@@ -5,31 +5,63 @@ use prefab_contract::bench_report::{BenchReport, Case, Ended, Environment, Mode,
 use super::figures::as_f64;
 use super::values::in_units;
 
-const HEAD: [&str; 9] = ["transport", "op", "GB/s", "ceiling", "ratio", "p50 ms", "p99 ms", "CPU s/GB", "verified"];
+/// What a column shows of a case.
+struct Column {
+    head: &'static str,
+    cell: fn(&Case) -> String,
+}
+
+/// The width of lines.
+const COLUMNS: usize = 100;
 
 /// Columns that hold words; the others hold numbers and are aligned to the right.
-const WORD_COLUMNS: usize = 2;
+const WORDS: usize = 2;
+
+const REQUESTS: &[Column] = &[
+    Column { head: "transport", cell: path },
+    Column { head: "op", cell: operation },
+    Column { head: "GB/s", cell: |case| number(case.gb_per_s, 2) },
+    Column { head: "ceiling", cell: |case| number(case.ceiling_gb_per_s, 2) },
+    Column { head: "ratio", cell: ratio },
+    Column { head: "p50 ms", cell: |case| milliseconds(case.p50_us) },
+    Column { head: "p99 ms", cell: |case| milliseconds(case.p99_us) },
+    Column { head: "CPU s/GB", cell: |case| number(cpu_s_per_gb(case), 2) },
+    Column { head: "verified", cell: verified },
+];
+
+const DESCRIPTORS: &[Column] = &[
+    Column { head: "transport", cell: path },
+    Column { head: "op", cell: operation },
+    Column { head: "size", cell: |case| in_units(case.descriptor_bytes) },
+    Column { head: "window", cell: |case| case.descriptors.to_string() },
+    Column { head: "GB/s", cell: |case| number(case.gb_per_s, 3) },
+    Column { head: "ratio", cell: ratio },
+    Column { head: "descriptors/s", cell: |case| number(case.descriptors_per_s, 0) },
+    Column { head: "p50 us", cell: |case| number(case.p50_us, 1) },
+    Column { head: "p99 us", cell: |case| number(case.p99_us, 1) },
+    Column { head: "verified", cell: verified },
+];
 
 /// The whole text, with a line at the end that says what to do next.
 pub(crate) fn render(report: &BenchReport) -> String {
     let BenchReport { environment, cases, .. } = report;
-    let rows: Vec<[String; 9]> = cases.iter().map(row).collect();
+    let is_of_requests = cases.iter().any(|case| case.prompt_tokens > 0);
+    let mut rows = aligned(if is_of_requests { REQUESTS } else { DESCRIPTORS }, cases).into_iter();
+    let head = rows.next().unwrap_or_default();
     let mut lines = Vec::new();
-    let mut title = String::new();
-    let mut all = aligned(&rows).into_iter();
-    let head = all.next().unwrap_or_default();
-    for (case, line) in cases.iter().zip(all) {
+    let mut title = None;
+    for (case, row) in cases.iter().zip(rows) {
         let shape = shape(environment, case);
-        if shape != title {
-            lines.extend((!title.is_empty()).then(String::new));
-            lines.extend([shape.clone(), head.clone()]);
-            title = shape;
+        if title.as_ref() != Some(&shape) {
+            lines.extend(title.is_some().then(String::new));
+            lines.extend(wrapped(&shape));
+            lines.push(head.clone());
+            title = Some(shape);
         }
-        lines.push(line);
+        lines.push(row);
     }
     lines.push(String::new());
-    lines.extend(cases.iter().flat_map(remarks));
-    lines.extend(environment.remarks.iter().cloned());
+    lines.extend(cases.iter().flat_map(remarks).chain(environment.remarks.iter().cloned()).flat_map(|it| wrapped(&it)));
     let verified: u64 = cases.iter().map(|case| case.blocks_verified).sum();
     lines.push(format!("{verified} blocks compared and right."));
     if environment.loopback {
@@ -59,7 +91,7 @@ fn shape(environment: &Environment, case: &Case) -> String {
         let model = format!("{} {ranks}: {} tokens{hit}", environment.model, case.prompt_tokens);
         vec![model, case.layout.clone(), scatter, descriptors]
     } else {
-        vec![descriptors, scatter]
+        vec!["Descriptors of one size".to_owned(), scatter]
     };
     match (case.mode, case.rate_per_s) {
         (Mode::Request, _) => {}
@@ -75,50 +107,74 @@ fn shape(environment: &Environment, case: &Case) -> String {
     parts.join(", ")
 }
 
-fn row(case: &Case) -> [String; 9] {
-    let number = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-    // Small times in microseconds would not fit a column of milliseconds.
-    let ms = |us: Option<f64>| number(us.map(|us| us / 1e3), if us.is_some_and(|us| us < 10_000.0) { 3 } else { 1 });
-    let cpu = case.initiator_cpu_s_per_gb.zip(case.target_cpu_s_per_gb).map(|(initiator, target)| initiator + target);
-    let ratio = if case.ceiling_is_invalid() { "invalid".to_owned() } else { number(case.ceiling_ratio, 2) };
-    let path = if case.path == case.transport { String::new() } else { format!(" ({})", case.path) };
-    [
-        format!("{}{path}", case.transport),
-        format!("{}{}", case.operation.name(), if case.chosen { ", chosen" } else { "" }),
-        number(case.gb_per_s, 2),
-        number(case.ceiling_gb_per_s, 2),
-        ratio,
-        ms(case.p50_us),
-        ms(case.p99_us),
-        number(cpu, 2),
-        match (case.ended, case.verified) {
-            (Ended::Complete, true) => "all",
-            (Ended::Partial, true) => "partial",
-            (_, false) => "no",
-        }
-        .to_owned(),
-    ]
+/// What was asked for, and what carried the bytes where that is not the same.
+fn path(case: &Case) -> String {
+    if case.path == case.transport { case.transport.clone() } else { format!("{} ({})", case.transport, case.path) }
+}
+
+fn operation(case: &Case) -> String {
+    format!("{}{}", case.operation.name(), if case.chosen { ", chosen" } else { "" })
+}
+
+fn ratio(case: &Case) -> String {
+    if case.ceiling_is_invalid() { "invalid".to_owned() } else { number(case.ceiling_ratio, 2) }
+}
+
+fn cpu_s_per_gb(case: &Case) -> Option<f64> {
+    case.initiator_cpu_s_per_gb.zip(case.target_cpu_s_per_gb).map(|(initiator, target)| initiator + target)
+}
+
+fn verified(case: &Case) -> String {
+    let word = match (case.ended, case.verified) {
+        (Ended::Complete, true) => "all",
+        (Ended::Partial, true) => "partial",
+        (_, false) => "no",
+    };
+    word.to_owned()
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// Three digits where a tenth would say too little.
+fn milliseconds(us: Option<f64>) -> String {
+    number(us.map(|us| us / 1e3), if us.is_some_and(|us| us < 10_000.0) { 3 } else { 1 })
 }
 
 fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 { format!("{bytes} B") } else { format!("{:.1} MB", as_f64(bytes) / 1e6) }
 }
 
-fn aligned(rows: &[[String; 9]]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEAD[column].len()]).max().unwrap_or(0)
-    };
-    let widths: [usize; 9] = std::array::from_fn(width);
-    let line = |cells: [&str; 9]| {
-        let padded = cells.iter().enumerate().map(|(column, cell)| {
-            let width = widths[column];
-            if column < WORD_COLUMNS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+/// A sentence in lines that fit, all but the first indented.
+fn wrapped(sentence: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in sentence.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > COLUMNS {
+            lines.push(format!("    {word}"));
+        } else if let Some(last) = lines.last_mut() {
+            if line > 0 {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+fn aligned(columns: &[Column], cases: &[Case]) -> Vec<String> {
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|column| column.head.to_owned()).collect()];
+    rows.extend(cases.iter().map(|case| columns.iter().map(|column| (column.cell)(case)).collect()));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < WORDS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
         format!("  {}", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
-    let head = std::iter::once(line(HEAD));
-    head.chain(rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str())))).collect()
+    rows.iter().map(line).collect()
 }
 
 fn remarks(case: &Case) -> Vec<String> {
@@ -168,3 +224,6 @@ fn next_step(report: &BenchReport) -> String {
     }
     "Next: compare with `--fragmentation 0` and `--layout layer`; keep a report with `--json FILE`.".to_owned()
 }
+
+#[cfg(test)]
+mod tests;

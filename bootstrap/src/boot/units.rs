@@ -23,7 +23,8 @@ TimeoutStartSec=2h
 WantedBy=multi-user.target
 ";
 
-/// Answers peers for as long as the node lives; it needs no privilege but the roster.
+/// Answers peers and hosts their benchmarks for as long as the node lives; it needs no privilege but the roster, and as much
+/// locked memory as the pools that EFA reads.
 const ANSWER: &str = "\
 [Unit]
 Description=prefab: answer the peers of this node
@@ -35,6 +36,7 @@ ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.jso
 Restart=always
 RestartSec=5
 DynamicUser=yes
+LimitMEMLOCK=infinity
 NoNewPrivileges=yes
 ProtectSystem=strict
 ProtectHome=yes

@@ -42,6 +42,8 @@ class Ours:
         return None
 
     def measure(self, seconds, _asked=None):
+        # A steady window has at least five seconds.
+        seconds = max(seconds, 5) if "steady" in self.command else seconds
         text = run([*self.command, "--duration", str(seconds), "--json", "-", "--progress", "none"])
         cases = json.loads(text)["cases"]
         if len(cases) != 1:
@@ -159,7 +161,7 @@ class Fabtests:
 
     def measure(self, seconds, asked):
         # Of the writes only writedata is one-way; read and write run both ways, and the table gives one of them.
-        operation = "writedata" if asked.operation == "write" and not self.both_ways else asked.operation
+        operation = "read" if asked.operation == "read" else "write" if self.both_ways else "writedata"
         ways = 1 if operation == "writedata" else 2
         if self.iterations is None:
             trial, _ = self.round(operation, asked, self.FIRST_ITERATIONS)
@@ -169,7 +171,7 @@ class Fabtests:
         rate, cpu_s = self.round(operation, asked, self.iterations)
         moved_gb = ways * asked.descriptor_bytes * self.iterations / 1e9
         found = Setting(
-            "steady", 1, asked.operation, "one-way" if ways == 1 else "both-ways", "one-sided", asked.descriptor_bytes, asked.descriptors, 0.0,
+            "steady", 1, "read" if asked.operation == "read" else "write", "one-way" if ways == 1 else "both-ways", "one-sided", asked.descriptor_bytes, asked.descriptors, 0.0,
             asked.descriptor_bytes * asked.descriptors, 1, 1)
         return Figure(ways * rate, found, cpu_s / moved_gb)
 

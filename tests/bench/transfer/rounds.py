@@ -36,15 +36,11 @@ class Row:
 
 
 def choose(goal):
-    """The peers that are here, else the stand-in, with what the table has to say of it."""
+    """The peers that are here, with what the table has to say of those that are not."""
     absences = [peer.absent() for peer in goal.peers]
     present = [peer for peer, absence in zip(goal.peers, absences) if absence is None]
-    if present:
-        return present, []
     absent = "; ".join(sorted(set(filter(None, absences))))
-    if goal.stand_in is None:
-        return [], [f"no peer: {absent}"]
-    return [goal.stand_in], [f"{goal.stand_in.name} stands in: {absent}"]
+    return present, [] if present else [f"no peer: {absent}"]
 
 
 def measure(goal, count, seconds, keep):

@@ -31,7 +31,7 @@ class Pretended:
 
 
 def goal(ours, *others, **fields):
-    defaults = {"at_least": 2.0, "admitted": (), "stand_in": None, "informs": False}
+    defaults = {"at_least": 2.0, "admitted": (), "informs": False}
     return SimpleNamespace(ours=ours, peers=others, **{**defaults, **fields})
 
 
@@ -71,10 +71,8 @@ class Rounds(unittest.TestCase):
         self.assertTrue(row.verdict.is_met)
         self.assertIn("semantics differs, as the goal says", row.remarks[0])
 
-    def test_an_absent_peer_is_named_and_its_stand_in_too(self):
+    def test_an_absent_peer_is_named(self):
         gone = Pretended("fi_rma_bw", [1.0], absence="PATH has no fi_rma_bw")
-        row, _ = measured(goal(Pretended("ours", [4.0]), gone, stand_in=Pretended("stop-and-go", [1.0])))
-        self.assertEqual((row.peer, row.remarks), ("stop-and-go", ["stop-and-go stands in: PATH has no fi_rma_bw"]))
         row, _ = measured(goal(Pretended("ours", [4.0]), gone))
         self.assertEqual((row.verdict, row.remarks), (None, ["no peer: PATH has no fi_rma_bw"]))
 
