@@ -17,8 +17,10 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
     let payload_bytes = spec.shape.payload_bytes();
     let descriptors = spec.shape.descriptors();
     let moved_gb = as_f64(payload_bytes) * as_f64(measured.len() as u64) / 1e9;
+    let moves = spec.transport.moves_bytes();
     let per_gb = |ns: fn(&Round) -> u64| {
-        (!measured.is_empty()).then(|| measured.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
+        (moves && !measured.is_empty())
+            .then(|| measured.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
     };
     let mean = |value: fn(&Round) -> u64| {
         (!measured.is_empty())
@@ -56,7 +58,7 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         threads_target: spec.streams,
         rounds: measured.len() as u64,
         // Bytes a nanosecond are GB a second.
-        gb_per_s: requests.median_ns().map(|ns| as_f64(payload_bytes) / ns),
+        gb_per_s: requests.median_ns().filter(|_| moves).map(|ns| as_f64(payload_bytes) / ns),
         descriptors_per_s: requests.median_ns().map(|ns| as_f64(descriptors) / ns * 1e9),
         p50_us: requests.quantile_us(0.5),
         p90_us: requests.quantile_us(0.9),
@@ -73,6 +75,9 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
             .map(|it| as_f64(it.request_ns) / 1e6),
         registration_ms: outcome.ready_us.map(|(_, registration_us)| as_f64(registration_us) / 1e3),
         connect_ms: outcome.ready_us.map(|(connect_us, _)| as_f64(connect_us) / 1e3),
+        initiator_cpu_ns_per_descriptor: median(
+            measured.iter().map(|round| as_f64(round.initiator_cpu_ns) / as_f64(descriptors)).collect(),
+        ),
         initiator_cpu_s_per_gb: per_gb(|round| round.initiator_cpu_ns),
         target_cpu_s_per_gb: per_gb(|round| round.target_cpu_ns),
         ceiling_gb_per_s: ceiling_gb_per_s(payload_bytes, &measured),
