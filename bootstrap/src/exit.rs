@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Done,
     /// 1: it ran, and something failed; the output says what.
     Failed,
+    /// 5: measured, and kept on disk, but not logged.
+    NotLogged,
     /// 130 or 143: ended by a signal with this number.
     Interrupted(u8),
 }
@@ -20,6 +22,7 @@ impl Outcome {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
+            Self::NotLogged => 5,
             Self::Interrupted(signal) => 128_u8.saturating_add(signal),
         }
     }

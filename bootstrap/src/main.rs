@@ -10,6 +10,7 @@ mod engine;
 mod exit;
 mod host;
 mod interrupt;
+mod mlflow;
 mod roster;
 mod tasks;
 
@@ -31,6 +32,12 @@ enum Command {
     Bench(bench::Options),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
+    /// Go through all that logging to MLflow needs, step by step
+    MlflowCheck(mlflow::CheckOptions),
+    /// Log a report to MLflow
+    MlflowLog(mlflow::LogOptions),
+    /// Log what waits, because MLflow could not be reached before
+    MlflowSync(mlflow::SyncOptions),
     /// Prove this node for `run`, which started this and has the last words
     #[command(hide = true)]
     Prove(boot::command::Options),
@@ -49,6 +56,9 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => checks::run(&options),
+        Command::MlflowCheck(options) => mlflow::check(&options),
+        Command::MlflowLog(options) => mlflow::log(&options),
+        Command::MlflowSync(options) => mlflow::sync(&options),
         Command::Prove(options) => boot::command::prove(&options),
         Command::Run(options) => boot::command::run(&options),
         Command::Serve(options) => boot::command::serve(&options),

@@ -15,6 +15,7 @@ pub mod endpoints;
 pub mod error;
 pub mod http;
 pub mod imds;
+pub mod mlflow;
 pub mod request;
 pub mod resolve;
 pub mod retry;

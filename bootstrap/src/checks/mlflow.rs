@@ -4,22 +4,40 @@ use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
 use crate::host::{Host, Reach};
 
+/// What a node's services read.
+const ENVIRONMENT: &str = "/etc/prefab/environment";
+
+/// The variable by which MLflow's own clients find their server.
+const VARIABLE: &str = "MLFLOW_TRACKING_URI";
+
 /// `mlflow.tracking`: experiments can be searched.
 pub(super) fn tracking(host: &Host, _plan: &Plan) -> Verdict {
-    let expected = "an answer 200 of MLflow's experiment search";
-    Ok(match host.https("mlflow", None)? {
-        Reach::NotYet(_) => Outcome::skip("this program has no MLflow client yet"),
+    let target = target(&host.text(ENVIRONMENT)?.unwrap_or_default());
+    Ok(match host.mlflow(target.as_deref())? {
+        Reach::NotYet(why) => Outcome::skip(why),
+        Reach::Answered(()) => Outcome::pass("experiments can be searched"),
         Reach::Failed(why) => {
-            let hint = "is the tracking server running (`prefab mlflow start`)? results wait on disk until then";
-            Outcome::fail(why, expected, hint)
+            let hint = "`prefab-bootstrap mlflow-check` goes through it step by step; results wait on disk meanwhile";
+            Outcome::fail(why, "an answer 200 of MLflow's experiment search", hint)
         }
-        Reach::Answered(served) => match served.status {
-            200 => Outcome::pass("MLflow answers 200"),
-            401 | 403 => {
-                let hint = "the node's role lacks sagemaker-mlflow:* on the server, or the ARN is another one";
-                Outcome::fail(format!("MLflow answers {}", served.status), expected, hint)
-            }
-            status => Outcome::fail(format!("MLflow answers {status}"), expected, "read the tracking server's log"),
-        },
     })
+}
+
+/// The value in a systemd environment file.
+fn target(environment: &str) -> Option<String> {
+    let value = environment.lines().find_map(|line| line.strip_prefix(VARIABLE)?.strip_prefix('='))?;
+    Some(value.trim().trim_matches('"').to_owned()).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_read_from_the_environment_file() {
+        assert_eq!(target("A=\"b\"\nMLFLOW_TRACKING_URI=\"arn:aws:x\"\n").as_deref(), Some("arn:aws:x"));
+        for none in ["", "MLFLOW_TRACKING_URI=\"\"", "XMLFLOW_TRACKING_URI=a"] {
+            assert_eq!(target(none), None, "{none}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Reaching others: peers over TCP, services over HTTPS, peers over EFA.
 //!
-//! MLflow's client and the engine's handshake are not part of this program yet; until they are, the machine answers
-//! [`Reach::NotYet`] and the checks skip with that reason. A folder answers from `.network/<kind>-<name>`: one line, `ok`
+//! The engine's handshake is not part of this program yet; until it is, the machine answers [`Reach::NotYet`] and the check
+//! skips with that reason. A folder answers from `.network/<kind>-<name>`: one line, `ok`
 //! with the rest of the answer, or the failure.
 
 use std::io::ErrorKind;
@@ -64,6 +64,21 @@ impl Host {
             Some(line) if line == "ok" => Reach::Answered(()),
             Some(line) => Reach::Failed(line),
             None => Reach::NotYet("the engine has no handshake of its own yet; `bench` exercises the path"),
+        })
+    }
+
+    /// An authenticated read of MLflow. A folder answers for it.
+    pub(crate) fn mlflow(&self, target: Option<&str>) -> Result<Reach<()>, Unreadable> {
+        Ok(match (self.answer("https", "mlflow")?, target) {
+            (Some(line), _) if line.starts_with("ok 200") => Reach::Answered(()),
+            (Some(line), _) => Reach::Failed(match line.split(' ').nth(1).and_then(|status| status.parse().ok()) {
+                Some(status) => crate::mlflow::answered(status),
+                None => line,
+            }),
+            (None, Some(target)) if self.is_machine() => {
+                crate::mlflow::reach(target, Path::new("/")).map_or_else(Reach::Failed, Reach::Answered)
+            }
+            _ => Reach::NotYet("this node has no MLflow"),
         })
     }
 

@@ -94,7 +94,7 @@ impl Run<'_> {
         let count = |status| state.tasks.values().filter(|record| record.status == status).count();
         let outcome_name = match outcome {
             Outcome::Done => "done",
-            Outcome::Failed => "failed",
+            Outcome::Failed | Outcome::NotLogged => "failed",
             Outcome::Interrupted(_) => "interrupted",
         };
         let (done, skipped) = (count(Status::Done), count(Status::Skipped));
