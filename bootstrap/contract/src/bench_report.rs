@@ -217,6 +217,9 @@ pub struct Case {
     pub registration_ms: Option<f64>,
     /// Connecting, both challenges and the agreement, in milliseconds.
     pub connect_ms: Option<f64>,
+    /// Processor time of the initiator from the post call to the end of the request, for each descriptor, in
+    /// nanoseconds; the median over the rounds. Over `null` it is what posting and polling cost.
+    pub initiator_cpu_ns_per_descriptor: Option<f64>,
     /// Processor seconds of the initiator for each GB moved.
     pub initiator_cpu_s_per_gb: Option<f64>,
     /// Processor seconds of the target for each GB moved.

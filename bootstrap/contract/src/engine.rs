@@ -195,6 +195,11 @@ impl Transport {
     pub const ALL: [Self; 8] =
         [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::TcpRxm, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
 
+    /// Whether bytes move; where none do, none can be verified.
+    pub fn moves_bytes(self) -> bool {
+        self != Self::Null
+    }
+
     /// Those that need nothing but Linux.
     pub const BUILTIN: [Self; 2] = [Self::BuiltinTcp, Self::BuiltinVm];
 

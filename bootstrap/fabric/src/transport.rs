@@ -145,7 +145,6 @@ pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
         Transport::BuiltinVm => vm::unavailable_here(),
-        Transport::Null => Some("this engine does not measure null yet; use builtin-tcp or builtin-vm".to_owned()),
         other => Provider::of(other).and_then(libfabric::unavailable_here),
     }
 }

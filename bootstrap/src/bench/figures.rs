@@ -20,13 +20,15 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
     let payload_bytes = spec.shape.payload_bytes();
     let descriptors = spec.shape.descriptors();
     let outstanding = as_f64(u64::from(spec.mode.outstanding()));
+    let moves = spec.transport.moves_bytes();
     let moved_gb = all.iter().map(|round| as_f64(round.target_bytes)).sum::<f64>() / 1e9;
     let per_gb = |ns: fn(&Round) -> u64| {
-        (moved_gb > 0.0).then(|| all.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
+        (moves && moved_gb > 0.0).then(|| all.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
     };
     let mean = |value: fn(&Round) -> u64| mean(all.iter().map(|round| value(round)));
     // Bytes a nanosecond are GB a second.
-    let gb_per_s = summed(&measured, |rounds| Some(as_f64(payload_bytes) * outstanding / median_ns(rounds)?));
+    let per_ns = summed(&measured, |rounds| Some(outstanding / median_ns(rounds)?));
+    let gb_per_s = per_ns.filter(|_| moves).map(|requests| requests * as_f64(payload_bytes));
     let blocks_verified: u64 = pairs.iter().flat_map(|pair| &pair.rounds).map(|round| round.blocks_verified).sum();
     let link_gb_per_s = link_gb_per_s.filter(|_| gb_per_s.is_some());
     let failure = failure(pairs);
@@ -66,7 +68,7 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         threads_target: spec.streams,
         rounds: measured.iter().map(|rounds| rounds.len() as u64).min().unwrap_or(0),
         gb_per_s,
-        descriptors_per_s: gb_per_s.map(|rate| rate * 1e9 / as_f64(payload_bytes) * as_f64(descriptors)),
+        descriptors_per_s: per_ns.map(|requests| requests * 1e9 * as_f64(descriptors)),
         p50_us: requests.quantile_us(0.5),
         p90_us: requests.quantile_us(0.9),
         p99_us: requests.quantile_us(0.99),
@@ -80,6 +82,9 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         }),
         registration_ms: longest_ms(pairs, |pair| pair.ready_us.map(|(_, registration_us)| registration_us)),
         connect_ms: longest_ms(pairs, |pair| pair.ready_us.map(|(connect_us, _)| connect_us)),
+        initiator_cpu_ns_per_descriptor: median(
+            all.iter().map(|round| as_f64(round.initiator_cpu_ns) / as_f64(descriptors) / outstanding).collect(),
+        ),
         initiator_cpu_s_per_gb: per_gb(|round| round.initiator_cpu_ns),
         target_cpu_s_per_gb: per_gb(|round| round.target_cpu_ns),
         ceiling_gb_per_s: summed(&measured, |rounds| ceiling_gb_per_s(payload_bytes, rounds)),

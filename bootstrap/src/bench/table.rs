@@ -1,6 +1,7 @@
 //! The table that a person reads at a hundred columns, and the lines below it. Cells of one shape stand together below it.
 
 use prefab_contract::bench_report::{BenchReport, Case, Ended, Environment, Mode, SLOW_LINK_SHARE};
+use prefab_contract::path::Path;
 
 use super::figures::as_f64;
 use super::values::in_units;
@@ -187,6 +188,13 @@ fn remarks(case: &Case) -> Vec<String> {
             "{name} {what} after {rounds} measured rounds: the {}, in stage {}: {}",
             failure.side, failure.stage, failure.cause
         ));
+    }
+    if let Some(evidence) = case.path_evidence.as_ref().filter(|_| case.path == Path::Inconclusive.name()) {
+        remarks.push(format!("{name} took no way that could be proved: {evidence}"));
+    }
+    if let Some(ns) = case.initiator_cpu_ns_per_descriptor.filter(|_| case.path == Path::Null.name()) {
+        remarks
+            .push(format!("{name} moves nothing: posting and polling cost {ns:.0} ns of processor time a descriptor"));
     }
     if case.ceiling_is_invalid() {
         remarks

@@ -1,10 +1,9 @@
 //! What the engine finds here: it loads the libraries that a check must not load, in a process of its own.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use prefab_contract::engine::MESSAGE_VERSION;
-use prefab_contract::probe::Probe;
+use prefab_contract::probe::{Probe, ProbedLibfabric};
 
 use super::efa_devices::{devices, nothing_to_check};
 use super::outcome::{Outcome, Verdict, counted};
@@ -57,38 +56,68 @@ pub(super) fn engine(host: &Host, plan: &Plan) -> Verdict {
     ))
 }
 
-/// `efa.engine-domains`: as many different domains as devices, as libfabric shows them to the engine. One network card
-/// appears under several fabrics and kinds of endpoint; devices that share a name are one device to libfabric.
+/// `efa.engine-domains`: as many different devices as planned, as libfabric shows them to the engine, and an endpoint of
+/// each fabric can be opened.
 pub(super) fn domains(host: &Host, plan: &Plan) -> Verdict {
     if let Some(outcome) = nothing_to_check(host, plan)? {
         return Ok(outcome);
     }
-    let Ok(probe) = probe(host, plan)? else {
-        return Ok(Outcome::skip("no probe of the engine; efa.engine says why"));
-    };
-    let present = devices(host)?;
-    let expected = format!("{} devices of the provider efa, one for each in /sys/class/infiniband", present.len());
-    let hint =
-        "compare `prefab-fabric probe` with `fi_info -p efa`; the engine may load another libfabric than you think";
-    let libfabric = &probe.libfabric;
-    if let Some(reason) = &libfabric.unavailable {
-        return Ok(Outcome::fail(format!("the engine has no libfabric: {reason}"), expected, hint));
-    }
-    let found: BTreeSet<&str> = libfabric
-        .devices
-        .iter()
-        .filter(|device| device.provider == "efa")
-        .map(|device| device.device.as_str())
-        .collect();
-    let names = found.iter().copied().collect::<Vec<_>>().join(", ");
-    Ok(if found.len() == present.len() {
-        Outcome::pass(format!("{} to the engine: {names}", counted(found.len(), "device")))
-    } else {
-        let library = libfabric.library.as_ref().map_or("no library", |library| library.path.as_str());
-        Outcome::fail(
-            format!("{} to the engine ({names}), through {library}", counted(found.len(), "device")),
-            expected,
-            hint,
-        )
+    Ok(match probe(host, plan)? {
+        Err(_) => Outcome::skip("no probe of the engine; efa.engine says why"),
+        Ok(probe) => judge(&probe.libfabric, &wanted(host, plan)?),
     })
+}
+
+/// What the plan promises of EFA; without one, what the kernel shows.
+struct Wanted {
+    devices: usize,
+    rdma_read: bool,
+    rdma_write: bool,
+}
+
+fn wanted(host: &Host, plan: &Plan) -> Result<Wanted, Unreadable> {
+    Ok(match plan.expected() {
+        Some(expected) => Wanted {
+            devices: expected.efa_interfaces as usize,
+            rdma_read: expected.rdma_read,
+            rdma_write: expected.rdma_write,
+        },
+        None => Wanted { devices: devices(host)?.len(), rdma_read: false, rdma_write: false },
+    })
+}
+
+fn judge(libfabric: &ProbedLibfabric, wanted: &Wanted) -> Outcome {
+    let expected = format!("{} that the engine can open", counted(wanted.devices, "EFA device"));
+    if let Some(reason) = &libfabric.unavailable {
+        return Outcome::fail(reason, expected, "efa.libfabric says which library the loader finds");
+    }
+    let devices = libfabric.devices.iter().filter(|device| device.provider == "efa").count();
+    if devices != wanted.devices {
+        let hint = "compare with efa.devices and efa.provider; FI_EFA_IFACE may restrict them";
+        return Outcome::fail(counted(devices, "EFA device"), expected, hint);
+    }
+    let opened: Vec<_> = libfabric.providers.iter().filter_map(|of| Some((of, of.opened.as_ref()?))).collect();
+    if let Some((of, endpoint)) = opened.iter().find(|(_, endpoint)| endpoint.unavailable.is_some()) {
+        let reason = endpoint.unavailable.as_deref().unwrap_or_default();
+        let found = format!("fabric {} not opened: {reason}", of.fabric);
+        return Outcome::fail(found, expected, "efa.memlock and the kernel log say more; try `fi_pingpong -p efa`");
+    }
+    let emulated = |flag: Option<bool>| if flag == Some(true) { "emulated" } else { "by the device" };
+    let fabrics: Vec<_> = opened
+        .iter()
+        .map(|(of, endpoint)| {
+            let (read, write) = (emulated(endpoint.emulated_read), emulated(endpoint.emulated_write));
+            format!("{} (read {read}, write {write})", of.fabric)
+        })
+        .collect();
+    let found = format!("{} with {}", counted(devices, "EFA device"), fabrics.join(", "));
+    let is_poorer = opened.iter().any(|(_, of)| {
+        (wanted.rdma_read && of.emulated_read == Some(true)) || (wanted.rdma_write && of.emulated_write == Some(true))
+    });
+    if is_poorer {
+        let hint =
+            "the target's processor moves such bytes: update the EFA installer, and unset FI_EFA_USE_DEVICE_RDMA";
+        return Outcome::warn(found, "RDMA by the device, as the instance type has it", hint);
+    }
+    Outcome::pass(found)
 }

@@ -221,3 +221,18 @@ fn the_providers_of_this_machine_move_every_block() {
         }
     }
 }
+
+#[test]
+fn null_measures_the_cost_of_a_descriptor_and_claims_nothing_else() {
+    let output = bench(&["--tokens", "64", "--rounds", "3", "--transport", "null"]).output().unwrap();
+    let report = report(&output);
+    assert_eq!((output.status.code(), report.cases.len()), (Some(0), 2));
+    for case in &report.cases {
+        assert_eq!((case.path.as_str(), case.provider.as_deref(), case.rounds), ("null", Some("null"), 3));
+        assert_eq!((case.gb_per_s, case.initiator_cpu_s_per_gb, case.blocks_verified), (None, None, 0));
+        assert!(!case.verified && case.ended == Ended::Complete);
+        assert!(case.initiator_cpu_ns_per_descriptor.unwrap() > 0.0);
+    }
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(table.contains("null read moves nothing: posting and polling cost"), "{table}");
+}

@@ -29,7 +29,7 @@ const ENVIRONMENT: &[&str] = &[
 const CASE: &[&str] = &[
     "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "chosen", "connect_ms", "descriptor_bytes", "descriptors",
     "descriptors_per_s", "ended", "exposed_us", "fabric", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
-    "hit_tokens", "initiator_cpu_s_per_gb", "layout", "link_gb_per_s", "link_share", "max_us", "memory", "mode",
+    "hit_tokens", "initiator_cpu_ns_per_descriptor", "initiator_cpu_s_per_gb", "layout", "link_gb_per_s", "link_share", "max_us", "memory", "mode",
     "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "path_evidence", "payload_bytes",
     "post_us_p50", "prefill_ms", "prep_us", "prompt_tokens", "provider", "q", "rate_per_s", "registration_ms",
     "rounds", "runs_per_request", "schedule", "scheme", "semantics", "target_cpu_s_per_gb", "threads_initiator",
@@ -57,7 +57,7 @@ fn report() -> BenchReport {
             "threads_initiator": 1, "threads_target": 1, "rounds": 0, "gb_per_s": null, "descriptors_per_s": null,
             "p50_us": null, "p90_us": null, "p99_us": null, "p999_us": null, "max_us": null, "post_us_p50": null,
             "prep_us": null, "exposed_us": null, "first_transfer_ms": null, "registration_ms": null,
-            "connect_ms": null, "initiator_cpu_s_per_gb": null, "target_cpu_s_per_gb": null, "ceiling_gb_per_s": null,
+            "connect_ms": null, "initiator_cpu_ns_per_descriptor": null, "initiator_cpu_s_per_gb": null, "target_cpu_s_per_gb": null, "ceiling_gb_per_s": null,
             "ceiling_ratio": null, "blocks_verified": 0, "verified": false, "ended": "partial",
             "failure": {"side": "target", "stage": "connect", "cause": "c", "unavailable": true}
         }]

@@ -13,6 +13,7 @@ mod info;
 mod initiator;
 mod link;
 mod notice;
+mod null;
 mod objects;
 mod options;
 mod plan;
@@ -26,7 +27,7 @@ mod target;
 pub(crate) use initiator::FabricInitiator;
 pub(crate) use session::Reach;
 pub(crate) use survey::{survey, without_library};
-pub(crate) use target::FabricTarget;
+pub(crate) use target::{FabricTarget, IdleTarget};
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ impl Opened {
     /// As [`Opened::on`], or there is no library.
     pub(crate) fn new(transport: Transport, operation: Operation, pool: &Pool, address: IpAddr) -> Result<Self> {
         let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
-        Self::on(&library()?, provider, operation, pool, address)
+        let library = if transport == Transport::Null { null::library() } else { library()? };
+        Self::on(&library, provider, operation, pool, address)
     }
 
     /// Opens the provider and registers `pool`, which must outlive whatever this becomes. `address` is the local end of
@@ -116,6 +118,9 @@ impl Opened {
 
 /// Why a transport of libfabric cannot run on this machine at all; none if it can.
 pub(crate) fn unavailable_here(provider: &Provider) -> Option<String> {
+    if provider.name == provider::NULL.name {
+        return None;
+    }
     let found = library().and_then(|library| choice::choose(&library, provider, None));
     found.err().map(|error| format!("{error:#}"))
 }

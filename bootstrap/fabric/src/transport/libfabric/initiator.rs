@@ -13,7 +13,7 @@ use super::counters::{Counted, Counters};
 use super::link::{Link, Reaped, Rma};
 use super::notice::{Meaning, Notice};
 use super::plan::Plan;
-use super::provider::{EFA, Rule, SHM};
+use super::provider::{EFA, NULL, Rule, SHM};
 use super::session::{Facts, Reach, Session};
 use crate::transport::memory::Pool;
 use crate::transport::{Initiator, Setting};
@@ -200,7 +200,11 @@ impl Initiator for FabricInitiator {
         match &self.counters {
             Some((counters, before)) => counters.judge(self.rma(), is_emulated, *before, payload_bytes),
             None => Carried {
-                path: if facts.provider == SHM.name { path::Path::Shm } else { path::Path::Tcp },
+                path: match facts.provider.as_str() {
+                    name if name == SHM.name => path::Path::Shm,
+                    name if name == NULL.name => path::Path::Null,
+                    _ => path::Path::Tcp,
+                },
                 evidence: format!("the provider that was opened is {}", facts.provider),
             },
         }

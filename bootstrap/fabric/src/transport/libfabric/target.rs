@@ -142,3 +142,24 @@ impl Target for FabricTarget {
         bail!("found a plain loop ({waiting:?}) asked of libfabric, which has none")
     }
 }
+
+/// The target of a transport that moves nothing: nothing arrives, and nobody waits.
+pub(crate) struct IdleTarget;
+
+impl Target for IdleTarget {
+    fn prepare(&mut self, _runs: &[Run]) {}
+
+    fn serve(&mut self, _pool: &mut Pool) -> Result<()> {
+        Ok(())
+    }
+
+    fn target_bytes(&mut self, _round: u64) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn prepare_ceiling(&mut self, _runs: &[Run]) {}
+
+    fn serve_ceiling(&mut self, waiting: Waiting, _pool: &mut Pool) -> Result<()> {
+        bail!("found a plain loop ({waiting:?}) asked of null, which has none")
+    }
+}
