@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::bench_report::{Mode, Semantics};
+use prefab_contract::bench_report::{Environment, Mode, Semantics};
 
 use super::input::{Located, letter};
 use super::number::figure;
@@ -20,7 +20,7 @@ struct Dimension {
 /// What gets plots of their own when it differs. Sizes and carriers are not among them.
 const DIMENSIONS: &[Dimension] = &[
     Dimension { name: "", of: |it| it.report.environment.model.clone() },
-    Dimension { name: "TP", of: |it| it.report.environment.tensor_parallel.to_string() },
+    Dimension { name: "TP", of: |it| tensor_parallel(&it.report.environment) },
     Dimension { name: "block tokens", of: |it| it.report.environment.block_tokens.to_string() },
     Dimension { name: "layout", of: |it| it.case.layout.clone() },
     Dimension { name: "fragmentation", of: |it| figure(it.case.fragmentation) },
@@ -30,7 +30,30 @@ const DIMENSIONS: &[Dimension] = &[
     Dimension { name: "hit tokens", of: |it| grouped(it.case.hit_tokens) },
     Dimension { name: "threads", of: |it| threads(it) },
     Dimension { name: "working set", of: |it| binary(it.case.working_set_bytes) },
+    Dimension { name: "pairs", of: pairs },
+    Dimension { name: "requests/s", of: |it| it.case.rate_per_s.map_or_else(|| "closed loop".to_owned(), figure) },
+    Dimension { name: SCHEDULE, of: |it| it.schedule() },
 ];
+
+/// The dimension along which exposed time is shown.
+const SCHEDULE: &str = "schedule";
+
+fn pairs(it: &Located<'_>) -> String {
+    match it.case.pairs {
+        0 | 1 => "1".to_owned(),
+        pairs => format!("{pairs} {}", it.case.scheme),
+    }
+}
+
+/// Ranks of the model: one number where both sides have as many.
+pub(super) fn tensor_parallel(environment: &Environment) -> String {
+    match environment.prefill_tensor_parallel {
+        Some(prefill) if prefill != environment.tensor_parallel => {
+            format!("{prefill} (prefill) and {} (decode)", environment.tensor_parallel)
+        }
+        _ => environment.tensor_parallel.to_string(),
+    }
+}
 
 fn threads(it: &Located<'_>) -> String {
     let (initiator, target) = (it.case.threads_initiator, it.case.threads_target);
@@ -113,13 +136,14 @@ impl Labels {
 
     /// Everything by which a case differs from others, its size included.
     pub(super) fn whole(&self, it: &Located<'_>) -> String {
-        let rest = self.facet_title(it);
+        let rest = self.facet_title(it, None);
         let size = format!("{}, {} tokens", self.line(it), grouped(it.case.prompt_tokens));
         if rest.is_empty() { size } else { format!("{size}, {rest}") }
     }
 
-    fn facet_title(&self, it: &Located<'_>) -> String {
+    fn facet_title(&self, it: &Located<'_>, but: Option<&str>) -> String {
         let differing = DIMENSIONS.iter().zip(&self.differing).filter(|(_, differs)| **differs);
+        let differing = differing.filter(|(dimension, _)| Some(dimension.name) != but);
         let parts =
             differing.map(|(dimension, _)| format!("{} {}", dimension.name, (dimension.of)(it)).trim().to_owned());
         parts.collect::<Vec<_>>().join(", ")
@@ -127,7 +151,16 @@ impl Labels {
 
     /// The cases by plot, in the order of first sight.
     pub(super) fn facets<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>) -> Vec<Facet<'a>> {
-        let grouped = in_order(cases, |case| self.facet_title(case));
+        self.facets_but(cases, None)
+    }
+
+    /// The same, with all schedules together.
+    pub(super) fn facets_of_any_schedule<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>) -> Vec<Facet<'a>> {
+        self.facets_but(cases, Some(SCHEDULE))
+    }
+
+    fn facets_but<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>, but: Option<&str>) -> Vec<Facet<'a>> {
+        let grouped = in_order(cases, |case| self.facet_title(case, but));
         grouped.into_iter().map(|(title, cases)| Facet { title, cases }).collect()
     }
 

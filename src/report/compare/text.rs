@@ -50,8 +50,9 @@ fn side(comparison: &Comparison, other: &Named) -> String {
     let header = ["", "", baseline, &other.letter, &ratio, "interval", ""];
     let mut aligned = table::plain(&header, &[baseline, &other.letter, &ratio, "interval"]);
     let mut last = String::new();
+    let several_layouts = comparison.contrasts.iter().any(|it| it.case.layout != comparison.contrasts[0].case.layout);
     for contrast in comparison.contrasts.iter().filter(|it| it.other_side == other.letter) {
-        let name = visible(&contrast.case.name());
+        let name = visible(&contrast.case.named(several_layouts));
         // A case is named once; its further figures follow.
         let shown = if name == last { String::new() } else { name.clone() };
         last = name;
@@ -123,8 +124,8 @@ fn noise(comparison: &Comparison) -> String {
     };
     format!(
         "Intervals: {} %{together}, by resampling requests with a fixed seed. {between} Below {} % nothing counts.",
-        figure(comparison.confidence * 100.0),
-        figure(comparison.tolerance * 100.0)
+        (comparison.confidence * 1000.0).round() / 10.0,
+        (comparison.tolerance * 1000.0).round() / 10.0
     )
 }
 

@@ -11,7 +11,7 @@ use crate::units::grouped;
 const STEPS: usize = 100;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let measured: Vec<Located<'_>> = context.cases.iter().filter(|it| it.case.max_us.is_some()).copied().collect();
+    let measured: Vec<Located<'_>> = context.transfers().filter(|it| it.case.max_us.is_some()).collect();
     let facets = context.labels.facets(measured.iter().copied());
     // Requests of unequal size do not belong into one distribution.
     let groups: Vec<(String, Vec<Located<'_>>)> = facets
@@ -35,7 +35,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
                 .to_owned(),
         );
     }
-    if !measured.is_empty() && measured.iter().all(|it| it.samples_us().is_empty()) {
+    if !measured.is_empty() && measured.iter().all(|it| it.requests_us().is_empty()) {
         text.push("No distribution is drawn: the reports hold no samples of single requests.".to_owned());
     }
     text.extend(left_out(groups.len()));
@@ -62,8 +62,8 @@ fn exhibit(context: &Context<'_>, title: &str, cases: Vec<Located<'_>>) -> Exhib
 }
 
 fn series(line: &Line<'_>) -> Option<Series> {
-    let case = line.cases.first().filter(|it| !it.samples_us().is_empty())?;
-    let mut samples = case.samples_us().to_vec();
+    let case = line.cases.first().filter(|it| !it.requests_us().is_empty())?;
+    let mut samples = case.requests_us().to_vec();
     samples.sort_by(f64::total_cmp);
     let every = samples.len().div_ceil(STEPS);
     let last = samples.len() - 1;
@@ -88,7 +88,7 @@ fn described(lines: &[Line<'_>]) -> String {
 fn numbers(lines: &[Line<'_>], title: &str) -> Table {
     let rows = lines.iter().flat_map(|line| {
         line.cases.iter().map(|it| {
-            let least = it.samples_us().iter().copied().reduce(f64::min);
+            let least = it.requests_us().iter().copied().reduce(f64::min);
             let cells = vec![
                 line.label.clone(),
                 grouped(it.case.rounds),
