@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use prefab_contract::bench_report::{Environment, Mode, Semantics};
+use prefab_contract::engine::Operation;
 
 use super::input::{Located, letter};
 use super::number::figure;
@@ -13,7 +14,7 @@ use crate::units::{binary, grouped};
 struct Dimension {
     /// How a plot's title names it.
     name: &'static str,
-    /// The value of a case.
+    /// The value of a case; nothing where it is as in most runs.
     of: fn(&Located<'_>) -> String,
 }
 
@@ -25,24 +26,31 @@ const DIMENSIONS: &[Dimension] = &[
     Dimension { name: "layout", of: |it| it.case.layout.clone() },
     Dimension { name: "fragmentation", of: |it| figure(it.case.fragmentation) },
     Dimension { name: "memory", of: |it| it.case.memory.clone() },
-    Dimension { name: "mode", of: |it| mode(it.case.mode).to_owned() },
-    Dimension { name: "outstanding requests", of: |it| it.case.q.to_string() },
-    Dimension { name: "hit tokens", of: |it| grouped(it.case.hit_tokens) },
+    Dimension { name: "mode", of: |it| unless(it.case.mode == Mode::Request, || mode(it.case.mode).to_owned()) },
+    Dimension { name: "outstanding", of: |it| unless(it.case.q == 1, || it.case.q.to_string()) },
+    Dimension { name: "hit tokens", of: |it| unless(it.case.hit_tokens == 0, || grouped(it.case.hit_tokens)) },
     Dimension { name: "threads", of: |it| threads(it) },
-    Dimension { name: "working set", of: |it| binary(it.case.working_set_bytes) },
-    Dimension { name: "pairs", of: pairs },
-    Dimension { name: "requests/s", of: |it| it.case.rate_per_s.map_or_else(|| "closed loop".to_owned(), figure) },
-    Dimension { name: SCHEDULE, of: |it| it.schedule() },
+    Dimension { name: "hot, working set", of: |it| unless(!is_hot(it), || binary(it.case.working_set_bytes)) },
+    Dimension {
+        name: "pairs",
+        of: |it| unless(it.case.pairs <= 1, || format!("{} {}", it.case.pairs, it.case.scheme)),
+    },
+    Dimension { name: "requests/s", of: |it| it.case.rate_per_s.map_or_else(String::new, figure) },
+    Dimension { name: SCHEDULE, of: |it| unless(!it.has_prefill(), || it.schedule()) },
 ];
 
 /// The dimension along which exposed time is shown.
 const SCHEDULE: &str = "schedule";
 
-fn pairs(it: &Located<'_>) -> String {
-    match it.case.pairs {
-        0 | 1 => "1".to_owned(),
-        pairs => format!("{pairs} {}", it.case.scheme),
-    }
+fn unless(usual: bool, value: impl Fn() -> String) -> String {
+    if usual { String::new() } else { value() }
+}
+
+/// The pools fit caches: such figures say nothing of real pools.
+fn is_hot(it: &Located<'_>) -> bool {
+    const LEAST_BYTES: u64 = 1 << 30;
+    let caches = it.report.environment.last_level_cache_bytes.unwrap_or_default().saturating_mul(4);
+    it.case.working_set_bytes < caches.max(LEAST_BYTES)
 }
 
 /// Ranks of the model: one number where both sides have as many.
@@ -79,7 +87,7 @@ pub(super) fn semantics(semantics: Semantics) -> &'static str {
 /// Names and colours that hold for a whole report.
 pub(super) struct Labels {
     several_documents: bool,
-    several_semantics: bool,
+
     /// Which dimensions differ at all.
     differing: Vec<bool>,
     /// The number of each line's colour, in the order of first sight.
@@ -112,7 +120,7 @@ impl Labels {
         };
         let mut labels = Self {
             several_documents: differs(&|it| it.document.to_string()),
-            several_semantics: differs(&|it| semantics(it.case.semantics).to_owned()),
+
             differing: DIMENSIONS.iter().map(|dimension| differs(&dimension.of)).collect(),
             colours: BTreeMap::new(),
         };
@@ -128,7 +136,10 @@ impl Labels {
     pub(super) fn line(&self, it: &Located<'_>) -> String {
         let case = it.case;
         let mut label = format!("{} {}", carrier(it), case.operation.name());
-        if self.several_semantics {
+        // The operation implies what is promised; what breaks the rule is told.
+        let implied =
+            if case.operation == Operation::Packed { Semantics::ReceiverAssisted } else { Semantics::OneSided };
+        if case.semantics != implied {
             label = format!("{label}, {}", semantics(case.semantics));
         }
         if self.several_documents { format!("{}: {label}", letter(it.document)) } else { label }
@@ -144,8 +155,10 @@ impl Labels {
     fn facet_title(&self, it: &Located<'_>, but: Option<&str>) -> String {
         let differing = DIMENSIONS.iter().zip(&self.differing).filter(|(_, differs)| **differs);
         let differing = differing.filter(|(dimension, _)| Some(dimension.name) != but);
-        let parts =
-            differing.map(|(dimension, _)| format!("{} {}", dimension.name, (dimension.of)(it)).trim().to_owned());
+        let parts = differing.filter_map(|(dimension, _)| {
+            let value = (dimension.of)(it);
+            (!value.is_empty()).then(|| format!("{} {value}", dimension.name).trim_start().to_owned())
+        });
         parts.collect::<Vec<_>>().join(", ")
     }
 

@@ -13,6 +13,7 @@ mod method;
 mod notices;
 mod overview;
 mod prompt;
+mod transports;
 
 use super::Settings;
 use super::input::{Inputs, Located, letter};
@@ -70,6 +71,7 @@ pub(super) fn report(inputs: &Inputs, settings: Settings) -> ReportModel {
         headlines: headlines::headlines(context),
         overview: overview::section(context),
         sections: vec![
+            transports::section(context),
             bandwidth::section(context),
             latency::section(context),
             prompt::section(context),

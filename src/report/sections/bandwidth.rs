@@ -20,6 +20,11 @@ pub(super) fn section(context: &Context<'_>) -> Section {
              run; one that a transport beat is invalid and not drawn."
                 .to_owned(),
         );
+        text.push(
+            "`read` and `write` are one-sided: each run of adjacent blocks is an operation of its own, and the target posts \
+             nothing. In `packed` the receiver assists: the source gathers, the target places."
+                .to_owned(),
+        );
         text.push(line_rates(context));
     }
     text.extend(left_out(facets.len()));
@@ -32,7 +37,7 @@ fn line_rates(context: &Context<'_>) -> String {
     if !known.is_empty() {
         let named: Vec<String> =
             known.iter().map(|rate| format!("{} GB/s of {}", figure(rate.gb_per_s), rate.of)).collect();
-        format!("Line rates are those of whole nodes: {}.", named.join(", "))
+        format!("The line rate is for everything that a node does at once: {}.", named.join(", "))
     } else if context.cases.iter().all(|it| it.report.environment.loopback) {
         "No line rate is drawn: on loopback there is none.".to_owned()
     } else {

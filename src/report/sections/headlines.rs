@@ -1,13 +1,16 @@
 //! The figures that most readers came for.
 
-use super::Context;
+use super::{Context, transports};
 use crate::report::input::{Located, State};
 use crate::report::model::Headline;
 use crate::report::number::{bytes, figure, percent};
 use crate::units::grouped;
 
 pub(super) fn headlines(context: &Context<'_>) -> Vec<Headline> {
-    [fastest(context), budget(context), verified(context)].into_iter().flatten().collect()
+    [transports::headline(context), fastest(context), budget(context), verified(context)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Cases whose figures count.

@@ -7,6 +7,9 @@ use crate::report::model::{Axis, Column, Exhibit, Form, Plot, Point, Role, Scale
 use crate::report::number::{as_f64, figure, milliseconds, optional};
 use crate::units::grouped;
 
+/// Durations further apart than by this factor need a logarithmic axis.
+const WIDE: f64 = 30.0;
+
 /// Points of a line, at most: a step each.
 const STEPS: usize = 100;
 
@@ -50,11 +53,13 @@ fn exhibit(context: &Context<'_>, title: &str, cases: Vec<Located<'_>>) -> Exhib
     if series.is_empty() {
         return Exhibit::Table(numbers);
     }
+    let all = || series.iter().flat_map(|line| line.points.iter().map(|point| point.x));
+    let spread = all().fold(0.0, f64::max) / all().fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
     let plot = Plot {
         title: format!("Durations of requests: {title}"),
         description: described(&lines),
         form: Form::Steps,
-        x: Axis { label: "ms", scale: Scale::Logarithmic },
+        x: Axis { label: "ms", scale: if spread > WIDE { Scale::Logarithmic } else { Scale::Linear } },
         y: Axis { label: "% of requests done", scale: Scale::Linear },
         series,
     };

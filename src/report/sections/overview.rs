@@ -31,7 +31,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
             optional(it.case.gb_per_s.filter(|_| !it.has_prefill())),
             interval(it),
             optional(it.median_ms()),
-            of_ceiling(it),
+            if it.has_prefill() { NOT_MEASURED.to_owned() } else { of_ceiling(it) },
         ];
         if with_line_rate {
             cells.push(of_line_rate(context, it));
