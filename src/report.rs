@@ -19,18 +19,21 @@ pub mod terminal;
 
 use self::input::Inputs;
 use self::model::ReportModel;
+use crate::instance_types::InstanceType;
 
 /// What a person may set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
     /// The time to first token of which a transfer's share is told, in milliseconds.
     pub ttft_budget_ms: f64,
+    /// The type of the nodes, for reports that do not tell what their link carries.
+    pub instance_type: Option<&'static InstanceType>,
 }
 
 impl Default for Settings {
     /// One second: a round figure, no standard.
     fn default() -> Self {
-        Self { ttft_budget_ms: 1_000.0 }
+        Self { ttft_budget_ms: 1_000.0, instance_type: None }
     }
 }
 

@@ -6,8 +6,10 @@ use anyhow::{Context as _, ensure};
 use clap::Args;
 
 use super::folder::Folder;
+use super::instance_types::finding;
 use super::{Streams, report_files};
 use crate::exit::Exit;
+use crate::instance_types as catalogue;
 use crate::report::{self, Settings, html, markdown, terminal};
 
 /// Show what was measured: a page that opens from disk, the same as Markdown, and a summary here
@@ -27,12 +29,22 @@ pub(super) struct Report {
     /// The time to first token of which a transfer's share is told
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     ttft_budget_ms: u32,
+    /// The EC2 type of the nodes, where the report does not tell what their link carries
+    #[arg(long, value_name = "TYPE")]
+    instance_type: Option<String>,
 }
 
 impl Report {
     pub(super) fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         let paths = [self.files, self.checks].concat();
-        let settings = Settings { ttft_budget_ms: f64::from(self.ttft_budget_ms) };
+        let instance_type = match self.instance_type.as_deref().map(catalogue::find).transpose() {
+            Ok(found) => found,
+            Err(refusal) => {
+                writeln!(streams.err, "{}", finding(&refusal, "--instance-type"))?;
+                return Ok(Exit::Failed);
+            }
+        };
+        let settings = Settings { ttft_budget_ms: f64::from(self.ttft_budget_ms), instance_type };
         write_with(streams, &paths, &self.output, settings)
     }
 }

@@ -8,7 +8,7 @@ pub mod text;
 
 mod judgement;
 mod matching;
-mod within;
+pub(super) mod within;
 
 use std::fmt;
 

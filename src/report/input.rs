@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use prefab_contract::bench_report::{self, BenchReport, Case, Ended};
+use prefab_contract::bench_report::{self, BenchReport, Case, Ended, Mode};
 use prefab_contract::check_report::{self, CheckReport};
 use prefab_contract::sha256::Sha256;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use sha2::Digest as _;
 
 use super::number::as_f64;
 use super::statistics::{self, Bootstrap, Interval};
+use crate::units::grouped;
 
 /// Everything that one report is made from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -129,32 +130,39 @@ impl Located<'_> {
         format!("{} {}", letter(self.document), self.index)
     }
 
-    /// Durations of the measured requests in the order in which they ran, in microseconds; empty where the report has none.
-    pub(super) fn samples_us(&self) -> &[f64] {
-        &[]
+    /// Durations of requests, in microseconds; empty where the report does not tell them one by one. Where a round has
+    /// several requests, its rounds are no requests.
+    pub(super) fn requests_us(&self) -> &[f64] {
+        if self.case.q == 1 { &self.case.rounds_us } else { &[] }
     }
 
     /// The median duration of a request, in milliseconds.
     pub(super) fn median_ms(&self) -> Option<f64> {
-        let from_rate = |rate: f64| (rate > 0.0).then(|| as_f64(self.case.payload_bytes) / rate / 1e6);
-        self.case.p50_us.map(|us| us / 1e3).or_else(|| self.case.gb_per_s.and_then(from_rate))
+        let requests = as_f64(u64::from(self.case.q)) * as_f64(u64::from(self.case.pairs));
+        let from_rate = |rate: f64| (rate > 0.0).then(|| as_f64(self.case.payload_bytes) * requests / rate / 1e6);
+        let of_rounds = self.case.gb_per_s.filter(|_| self.case.mode == Mode::Request).and_then(from_rate);
+        self.case.p50_us.map(|us| us / 1e3).or(of_rounds)
     }
 
-    /// Bandwidth with its interval, in GB/s, where there are samples enough.
+    /// Bandwidth with its interval, in GB/s, where there are rounds enough.
     pub(super) fn bandwidth(&self) -> Option<Interval> {
-        let payload = as_f64(self.case.payload_bytes);
-        let median_us = statistics::quantile_interval(&[self.samples_us()], 0.5, Bootstrap::QUICK)?;
-        Some(median_us.map_decreasing(|us| payload / us / 1e3))
+        let told = self.case.gb_per_s?;
+        let median_us = statistics::quantile_interval(&[&self.case.rounds_us], 0.5, Bootstrap::QUICK)?;
+        Some(median_us.map_decreasing(|us| told * median_us.estimate / us))
     }
 
-    /// The line rate of the node in GB/s and the type that has it; none on loopback, or of an unknown type.
-    pub(super) fn line_rate(&self) -> Option<(f64, &'static str)> {
-        None
+    /// The clock of its requests begins with a prefill, so that their durations and rates are not those of transfers.
+    pub(super) fn has_prefill(&self) -> bool {
+        self.case.prefill_ms.is_some()
     }
 
     /// When parts of a request may leave.
     pub(super) fn schedule(&self) -> String {
-        "whole".to_owned()
+        let schedule = self.case.schedule.as_deref().unwrap_or("whole");
+        match self.case.prefill_ms {
+            Some(prefill) => format!("{schedule}, prefill of {} ms", grouped(prefill)),
+            None => "none".to_owned(),
+        }
     }
 
     /// Whether the case ran to its end, or why not.

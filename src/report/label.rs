@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::bench_report::{Mode, Semantics};
+use prefab_contract::bench_report::{Environment, Mode, Semantics};
+use prefab_contract::engine::Operation;
 
 use super::input::{Located, letter};
 use super::number::figure;
@@ -13,24 +14,54 @@ use crate::units::{binary, grouped};
 struct Dimension {
     /// How a plot's title names it.
     name: &'static str,
-    /// The value of a case.
+    /// The value of a case; nothing where it is as in most runs.
     of: fn(&Located<'_>) -> String,
 }
 
 /// What gets plots of their own when it differs. Sizes and carriers are not among them.
 const DIMENSIONS: &[Dimension] = &[
     Dimension { name: "", of: |it| it.report.environment.model.clone() },
-    Dimension { name: "TP", of: |it| it.report.environment.tensor_parallel.to_string() },
+    Dimension { name: "TP", of: |it| tensor_parallel(&it.report.environment) },
     Dimension { name: "block tokens", of: |it| it.report.environment.block_tokens.to_string() },
     Dimension { name: "layout", of: |it| it.case.layout.clone() },
     Dimension { name: "fragmentation", of: |it| figure(it.case.fragmentation) },
     Dimension { name: "memory", of: |it| it.case.memory.clone() },
-    Dimension { name: "mode", of: |it| mode(it.case.mode).to_owned() },
-    Dimension { name: "outstanding requests", of: |it| it.case.q.to_string() },
-    Dimension { name: "hit tokens", of: |it| grouped(it.case.hit_tokens) },
+    Dimension { name: "mode", of: |it| unless(it.case.mode == Mode::Request, || mode(it.case.mode).to_owned()) },
+    Dimension { name: "outstanding", of: |it| unless(it.case.q == 1, || it.case.q.to_string()) },
+    Dimension { name: "hit tokens", of: |it| unless(it.case.hit_tokens == 0, || grouped(it.case.hit_tokens)) },
     Dimension { name: "threads", of: |it| threads(it) },
-    Dimension { name: "working set", of: |it| binary(it.case.working_set_bytes) },
+    Dimension { name: "hot, working set", of: |it| unless(!is_hot(it), || binary(it.case.working_set_bytes)) },
+    Dimension {
+        name: "pairs",
+        of: |it| unless(it.case.pairs <= 1, || format!("{} {}", it.case.pairs, it.case.scheme)),
+    },
+    Dimension { name: "requests/s", of: |it| it.case.rate_per_s.map_or_else(String::new, figure) },
+    Dimension { name: SCHEDULE, of: |it| unless(!it.has_prefill(), || it.schedule()) },
 ];
+
+/// The dimension along which exposed time is shown.
+const SCHEDULE: &str = "schedule";
+
+fn unless(usual: bool, value: impl Fn() -> String) -> String {
+    if usual { String::new() } else { value() }
+}
+
+/// The pools fit caches: such figures say nothing of real pools.
+fn is_hot(it: &Located<'_>) -> bool {
+    const LEAST_BYTES: u64 = 1 << 30;
+    let caches = it.report.environment.last_level_cache_bytes.unwrap_or_default().saturating_mul(4);
+    it.case.working_set_bytes < caches.max(LEAST_BYTES)
+}
+
+/// Ranks of the model: one number where both sides have as many.
+pub(super) fn tensor_parallel(environment: &Environment) -> String {
+    match environment.prefill_tensor_parallel {
+        Some(prefill) if prefill != environment.tensor_parallel => {
+            format!("{prefill} (prefill) and {} (decode)", environment.tensor_parallel)
+        }
+        _ => environment.tensor_parallel.to_string(),
+    }
+}
 
 fn threads(it: &Located<'_>) -> String {
     let (initiator, target) = (it.case.threads_initiator, it.case.threads_target);
@@ -56,7 +87,7 @@ pub(super) fn semantics(semantics: Semantics) -> &'static str {
 /// Names and colours that hold for a whole report.
 pub(super) struct Labels {
     several_documents: bool,
-    several_semantics: bool,
+
     /// Which dimensions differ at all.
     differing: Vec<bool>,
     /// The number of each line's colour, in the order of first sight.
@@ -89,7 +120,7 @@ impl Labels {
         };
         let mut labels = Self {
             several_documents: differs(&|it| it.document.to_string()),
-            several_semantics: differs(&|it| semantics(it.case.semantics).to_owned()),
+
             differing: DIMENSIONS.iter().map(|dimension| differs(&dimension.of)).collect(),
             colours: BTreeMap::new(),
         };
@@ -105,7 +136,10 @@ impl Labels {
     pub(super) fn line(&self, it: &Located<'_>) -> String {
         let case = it.case;
         let mut label = format!("{} {}", carrier(it), case.operation.name());
-        if self.several_semantics {
+        // The operation implies what is promised; what breaks the rule is told.
+        let implied =
+            if case.operation == Operation::Packed { Semantics::ReceiverAssisted } else { Semantics::OneSided };
+        if case.semantics != implied {
             label = format!("{label}, {}", semantics(case.semantics));
         }
         if self.several_documents { format!("{}: {label}", letter(it.document)) } else { label }
@@ -113,21 +147,33 @@ impl Labels {
 
     /// Everything by which a case differs from others, its size included.
     pub(super) fn whole(&self, it: &Located<'_>) -> String {
-        let rest = self.facet_title(it);
+        let rest = self.facet_title(it, None);
         let size = format!("{}, {} tokens", self.line(it), grouped(it.case.prompt_tokens));
         if rest.is_empty() { size } else { format!("{size}, {rest}") }
     }
 
-    fn facet_title(&self, it: &Located<'_>) -> String {
+    fn facet_title(&self, it: &Located<'_>, but: Option<&str>) -> String {
         let differing = DIMENSIONS.iter().zip(&self.differing).filter(|(_, differs)| **differs);
-        let parts =
-            differing.map(|(dimension, _)| format!("{} {}", dimension.name, (dimension.of)(it)).trim().to_owned());
+        let differing = differing.filter(|(dimension, _)| Some(dimension.name) != but);
+        let parts = differing.filter_map(|(dimension, _)| {
+            let value = (dimension.of)(it);
+            (!value.is_empty()).then(|| format!("{} {value}", dimension.name).trim_start().to_owned())
+        });
         parts.collect::<Vec<_>>().join(", ")
     }
 
     /// The cases by plot, in the order of first sight.
     pub(super) fn facets<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>) -> Vec<Facet<'a>> {
-        let grouped = in_order(cases, |case| self.facet_title(case));
+        self.facets_but(cases, None)
+    }
+
+    /// The same, with all schedules together.
+    pub(super) fn facets_of_any_schedule<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>) -> Vec<Facet<'a>> {
+        self.facets_but(cases, Some(SCHEDULE))
+    }
+
+    fn facets_but<'a>(&self, cases: impl IntoIterator<Item = Located<'a>>, but: Option<&str>) -> Vec<Facet<'a>> {
+        let grouped = in_order(cases, |case| self.facet_title(case, but));
         grouped.into_iter().map(|(title, cases)| Facet { title, cases }).collect()
     }
 

@@ -13,12 +13,13 @@ mod method;
 mod notices;
 mod overview;
 mod prompt;
+mod transports;
 
 use super::Settings;
 use super::input::{Inputs, Located, letter};
 use super::label::Labels;
 use super::model::{ReportModel, Row, Severity, Source};
-use super::number::count;
+use super::number::{as_f64, count};
 
 /// Plots of a section: more than these nobody compares by eye, and the table of all cases has every figure.
 const MOST_PLOTS: usize = 12;
@@ -29,6 +30,34 @@ struct Context<'a> {
     cases: Vec<Located<'a>>,
     labels: Labels,
     settings: Settings,
+}
+
+/// The most that nodes could move.
+#[derive(Debug, Clone, PartialEq)]
+struct LineRate {
+    gb_per_s: f64,
+    /// What has it: a type of node, or the link.
+    of: String,
+}
+
+impl<'a> Context<'a> {
+    /// What the report tells of the link, else what the catalogue tells of the type of node; nothing on loopback.
+    fn line_rate(&self, it: &Located<'_>) -> Option<LineRate> {
+        if it.report.environment.loopback {
+            return None;
+        }
+        let of_link = it.case.link_gb_per_s.map(|gb_per_s| LineRate { gb_per_s, of: "the link".to_owned() });
+        of_link.or_else(|| {
+            let instance_type = self.settings.instance_type?;
+            let gb_per_s = as_f64(instance_type.efa_bytes_per_second()) / 1e9;
+            Some(LineRate { gb_per_s, of: instance_type.name.clone() })
+        })
+    }
+
+    /// Cases whose rates and durations are those of transfers.
+    fn transfers(&self) -> impl Iterator<Item = Located<'a>> {
+        self.cases.iter().filter(|it| !it.has_prefill()).copied()
+    }
 }
 
 /// Everything that a report says.
@@ -42,6 +71,7 @@ pub(super) fn report(inputs: &Inputs, settings: Settings) -> ReportModel {
         headlines: headlines::headlines(context),
         overview: overview::section(context),
         sections: vec![
+            transports::section(context),
             bandwidth::section(context),
             latency::section(context),
             prompt::section(context),

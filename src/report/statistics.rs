@@ -12,6 +12,12 @@ pub const LEAST_SAMPLES: usize = 9;
 /// Longer runs are thinned evenly before they are resampled: the interval gets wider, never narrower.
 const MOST_SAMPLES: usize = 1_000;
 
+/// Samples drawn for all comparisons of a run together: about a quarter of a second.
+const ALL_DRAWS: usize = 40_000_000;
+
+/// And for one of few.
+const MOST_DRAWS: usize = 400_000;
+
 /// How resamples are drawn and how much of them an interval holds. Equal values give equal intervals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
@@ -32,7 +38,8 @@ impl Bootstrap {
     #[allow(clippy::cast_precision_loss)]
     pub fn one_of(comparisons: usize) -> Self {
         let confidence = 1.0 - (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
-        Self { seed: 1, draws: 400_000, confidence }
+        let draws = (ALL_DRAWS / comparisons.max(1)).min(MOST_DRAWS);
+        Self { seed: 1, draws, confidence }
     }
 
     /// Resamples of a side with so many samples.

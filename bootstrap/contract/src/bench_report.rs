@@ -243,7 +243,15 @@ pub struct Case {
     pub ended: Ended,
     /// Why not; null when complete.
     pub failure: Option<Failure>,
+    /// Durations of the measured rounds in microseconds, in the order in which they ran, those of one pair after those of
+    /// another: what `gb_per_s` comes from, and what tells how sure it is. At most [`MOST_ROUNDS_TOLD`], taken evenly; absent
+    /// in steady mode and in older reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds_us: Vec<f64>,
 }
+
+/// The most rounds of a case that a report tells one by one.
+pub const MOST_ROUNDS_TOLD: usize = 1_000;
 
 /// What `bench --progress json` writes to standard error, one document a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

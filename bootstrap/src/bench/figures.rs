@@ -1,7 +1,7 @@
 //! What the pairs of a cell brought becomes the figures of a case. Pure.
 
 use hdrhistogram::Histogram;
-use prefab_contract::bench_report::{Case, Ended, Failure, Mode, Semantics, samples_for_quantile};
+use prefab_contract::bench_report::{Case, Ended, Failure, MOST_ROUNDS_TOLD, Mode, Semantics, samples_for_quantile};
 use prefab_contract::engine::{self, CaseSpec, Operation, Round, Transport, Waiting};
 use prefab_contract::path::Path;
 
@@ -95,7 +95,17 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         verified: is_verified(spec, pairs, blocks_verified),
         ended: if failure.is_none() { Ended::Complete } else { Ended::Partial },
         failure,
+        rounds_us: rounds_us(spec, &all),
     }
+}
+
+/// The rounds one by one, as many as a report tells.
+fn rounds_us(spec: &CaseSpec, rounds: &[&Round]) -> Vec<f64> {
+    let every = match spec.mode {
+        engine::Mode::Request { .. } => rounds.len().div_ceil(MOST_ROUNDS_TOLD).max(1),
+        engine::Mode::Steady { .. } => return Vec::new(),
+    };
+    rounds.iter().step_by(every).map(|round| as_f64(round.request_ns) / 1e3).collect()
 }
 
 /// Each request of a round.

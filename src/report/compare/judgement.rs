@@ -1,5 +1,6 @@
 //! Figures beside each other, with a verdict.
 
+use prefab_contract::bench_report::Mode;
 use serde::Serialize;
 
 use super::{Likeness, Pair, Settings};
@@ -13,6 +14,8 @@ use crate::report::statistics::{Bootstrap, Interval, LEAST_SAMPLES, quantile, ra
 pub enum Metric {
     /// Payload over the median duration, in GB/s.
     Bandwidth,
+    /// Half of the requests end within, in ms, where that is not the inverse of bandwidth.
+    P50,
     /// 90 % of requests end within, in ms.
     P90,
     /// 99 % of requests end within, in ms.
@@ -28,27 +31,58 @@ struct Row {
     metric: Metric,
     /// The figure as the report tells it.
     told: fn(&Located<'_>) -> Option<f64>,
-    /// The quantile of durations behind it; none where a report has no samples of it, so that nothing can be judged.
-    quantile: Option<f64>,
+    /// The quantile that it is.
+    quantile: f64,
+    /// What it is a quantile of, in the order in which it ran; empty where the report does not tell it.
+    samples: fn(&Located<'_>) -> Vec<f64>,
 }
 
 const METRICS: &[Row] = &[
-    Row { metric: Metric::Bandwidth, told: |it| it.case.gb_per_s, quantile: Some(0.5) },
-    Row { metric: Metric::P90, told: |it| Some(it.case.p90_us? / 1e3), quantile: Some(0.9) },
-    Row { metric: Metric::P99, told: |it| Some(it.case.p99_us? / 1e3), quantile: Some(0.99) },
-    Row { metric: Metric::Exposed, told: |it| Some(it.case.exposed_us? / 1e3), quantile: None },
+    Row {
+        metric: Metric::Bandwidth,
+        told: |it| it.case.gb_per_s.filter(|_| !it.has_prefill()),
+        quantile: 0.5,
+        samples: |it| it.case.rounds_us.clone(),
+    },
+    Row {
+        metric: Metric::P50,
+        told: |it| Some(it.case.p50_us.filter(|_| it.case.mode == Mode::Steady || it.case.q > 1)? / 1e3),
+        quantile: 0.5,
+        samples: |it| it.requests_us().to_vec(),
+    },
+    Row {
+        metric: Metric::P90,
+        told: |it| Some(it.case.p90_us? / 1e3),
+        quantile: 0.9,
+        samples: |it| it.requests_us().to_vec(),
+    },
+    Row {
+        metric: Metric::P99,
+        told: |it| Some(it.case.p99_us? / 1e3),
+        quantile: 0.99,
+        samples: |it| it.requests_us().to_vec(),
+    },
+    Row { metric: Metric::Exposed, told: |it| Some(it.case.exposed_us? / 1e3), quantile: 0.5, samples: exposed_us },
     Row {
         metric: Metric::Cpu,
         told: |it| Some(it.case.initiator_cpu_s_per_gb? + it.case.target_cpu_s_per_gb?),
-        quantile: None,
+        quantile: 0.5,
+        samples: |_| Vec::new(),
     },
 ];
+
+/// What of each round came after its prefill.
+fn exposed_us(it: &Located<'_>) -> Vec<f64> {
+    let prefill_us = it.case.prefill_ms.map_or(0.0, |ms| as_f64(ms) * 1e3);
+    it.case.rounds_us.iter().map(|us| us - prefill_us).collect()
+}
 
 impl Metric {
     /// Its name with the unit.
     pub fn name(self) -> &'static str {
         match self {
             Self::Bandwidth => "GB/s",
+            Self::P50 => "p50 ms",
             Self::P90 => "p90 ms",
             Self::P99 => "p99 ms",
             Self::Exposed => "exposed ms",
@@ -126,8 +160,7 @@ impl Verdict {
 /// All figures of all pairs.
 pub(super) fn contrasts(pairs: &[Pair<'_>], settings: Settings) -> Vec<Contrast> {
     // Each judged figure bears its part of the doubt.
-    let judged =
-        pairs.iter().map(|pair| METRICS.iter().filter(|row| row.quantile.is_some() && row.is_told(pair)).count());
+    let judged = pairs.iter().map(|pair| METRICS.iter().filter(|row| row.is_judged(pair)).count());
     let bootstrap = Bootstrap::one_of(judged.sum());
     pairs.iter().flat_map(|pair| of_pair(pair, bootstrap, settings)).collect()
 }
@@ -138,11 +171,10 @@ fn of_pair(pair: &Pair<'_>, bootstrap: Bootstrap, settings: Settings) -> Vec<Con
     }
     let mut contrasts = Vec::new();
     for row in METRICS.iter().filter(|row| row.is_told(pair)) {
-        let interval = row.quantile.and_then(|q| row.interval(pair, q, bootstrap));
-        let verdict = match (interval, row.quantile) {
-            (Some(interval), _) => row.verdict(interval, settings),
-            (None, Some(_)) => Verdict::NotJudged { why: format!("fewer than {LEAST_SAMPLES} samples") },
-            (None, None) => Verdict::NotJudged { why: "one figure a run".to_owned() },
+        let interval = row.interval(pair, bootstrap);
+        let verdict = match interval {
+            Some(interval) => row.verdict(interval, settings),
+            None => Verdict::NotJudged { why: row.why_not(pair) },
         };
         contrasts.push(pair.contrast(row, interval, verdict));
     }
@@ -180,23 +212,37 @@ impl Row {
         told(&pair.baseline) && told(&pair.other)
     }
 
+    /// Samples enough on both sides.
+    fn is_judged(&self, pair: &Pair<'_>) -> bool {
+        let enough =
+            |side: &[Located<'_>]| side.iter().map(|it| (self.samples)(it).len()).sum::<usize>() >= LEAST_SAMPLES;
+        self.is_told(pair) && enough(&pair.baseline) && enough(&pair.other)
+    }
+
+    fn why_not(&self, pair: &Pair<'_>) -> String {
+        let told = |side: &[Located<'_>]| side.iter().any(|it| !(self.samples)(it).is_empty());
+        if told(&pair.baseline) && told(&pair.other) {
+            format!("fewer than {LEAST_SAMPLES} rounds")
+        } else {
+            "told once a run".to_owned()
+        }
+    }
+
     /// Of several runs the median.
     fn figure(&self, side: &[Located<'_>]) -> Option<f64> {
         quantile(&side.iter().filter_map(self.told).collect::<Vec<_>>(), 0.5)
     }
 
     /// The interval of other / baseline.
-    fn interval(&self, pair: &Pair<'_>, q: f64, bootstrap: Bootstrap) -> Option<Interval> {
-        let samples = |side: &[Located<'_>]| side.iter().map(|it| it.samples_us().to_vec()).collect::<Vec<_>>();
+    fn interval(&self, pair: &Pair<'_>, bootstrap: Bootstrap) -> Option<Interval> {
+        let samples = |side: &[Located<'_>]| side.iter().map(self.samples).collect::<Vec<_>>();
         let (baseline, other) = (samples(&pair.baseline), samples(&pair.other));
-        let interval = ratio_interval(&slices(&baseline), &slices(&other), q, bootstrap)?;
+        let interval = ratio_interval(&slices(&baseline), &slices(&other), self.quantile, bootstrap)?;
         if self.metric != Metric::Bandwidth {
             return Some(interval);
         }
-        // Bandwidth goes with the inverse of durations, and with the payload, where transports move unequal ones.
-        let payload = |side: &[Located<'_>]| Some(as_f64(side.first()?.case.payload_bytes));
-        let factor = payload(&pair.other)? / payload(&pair.baseline)?;
-        Some(interval.map_decreasing(|ratio| factor / ratio))
+        // Bandwidth goes with the inverse of durations; like cases move equal payloads.
+        Some(interval.map_decreasing(|ratio| 1.0 / ratio))
     }
 
     fn verdict(&self, interval: Interval, settings: Settings) -> Verdict {

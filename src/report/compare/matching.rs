@@ -30,6 +30,14 @@ pub struct Likeness {
     pub prompt_tokens: u64,
     /// Tokens that did not move.
     pub hit_tokens: u64,
+    /// Pairs of engines at the same time.
+    pub pairs: u32,
+    /// How they were laid out.
+    pub scheme: String,
+    /// When parts of a request might leave, and the prefill beside it.
+    pub schedule: String,
+    /// Arrivals a second; `closed loop` where the next request waited for one before.
+    pub requests_per_s: String,
     /// Which of several equal ones, from 0.
     pub occurrence: usize,
 }
@@ -46,19 +54,31 @@ impl Likeness {
             layout: case.layout.clone(),
             prompt_tokens: case.prompt_tokens,
             hit_tokens: case.hit_tokens,
+            pairs: case.pairs,
+            scheme: case.scheme.clone(),
+            schedule: it.schedule(),
+            requests_per_s: case.rate_per_s.map_or_else(|| "closed loop".to_owned(), |rate| rate.to_string()),
             occurrence: 0,
         }
     }
 
     /// A short name: what most readers tell cases apart by, and whatever is not as usual.
     pub fn name(&self) -> String {
+        self.named(true)
+    }
+
+    /// The same beside others of one layout.
+    pub(super) fn named(&self, with_layout: bool) -> String {
         let mut name = format!("{} {}, {} tokens", self.transport, self.operation, grouped(self.prompt_tokens));
         for (unusual, text) in [
             (self.hit_tokens > 0, format!("{} of them there", grouped(self.hit_tokens))),
             (self.mode != "request", self.mode.clone()),
             (self.q > 1, format!("{} outstanding", self.q)),
             (self.memory != "host", self.memory.clone()),
-            (true, self.layout.clone()),
+            (self.pairs > 1, format!("{} pairs {}", self.pairs, self.scheme)),
+            (self.schedule != "none", self.schedule.clone()),
+            (self.requests_per_s != "closed loop", format!("{} requests/s", self.requests_per_s)),
+            (with_layout, self.layout.clone()),
             (self.occurrence > 0, format!("number {}", self.occurrence + 1)),
         ] {
             if unusual {
@@ -84,7 +104,7 @@ struct Shape {
 /// What must be equal for figures to be comparable.
 const ENVIRONMENT_SHAPE: &[Fact] = &[
     Fact { name: "model", of: |it| it.model.clone() },
-    Fact { name: "tensor_parallel", of: |it| it.tensor_parallel.to_string() },
+    Fact { name: "tensor_parallel", of: label::tensor_parallel },
     Fact { name: "block_tokens", of: |it| it.block_tokens.to_string() },
     Fact { name: "loopback", of: |it| it.loopback.to_string() },
 ];

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Comparison, Contrast, Named, Verdict, View};
+use super::{Comparison, Contrast, Metric, Named, Verdict, View};
 use crate::report::number::{NOT_MEASURED, count, figure, optional};
 use crate::report::plain::visible;
 use crate::table;
@@ -50,8 +50,9 @@ fn side(comparison: &Comparison, other: &Named) -> String {
     let header = ["", "", baseline, &other.letter, &ratio, "interval", ""];
     let mut aligned = table::plain(&header, &[baseline, &other.letter, &ratio, "interval"]);
     let mut last = String::new();
-    for contrast in comparison.contrasts.iter().filter(|it| it.other_side == other.letter) {
-        let name = visible(&contrast.case.name());
+    let several_layouts = comparison.contrasts.iter().any(|it| it.case.layout != comparison.contrasts[0].case.layout);
+    for contrast in comparison.contrasts.iter().filter(|it| it.other_side == other.letter && is_shown(comparison, it)) {
+        let name = visible(&contrast.case.named(several_layouts));
         // A case is named once; its further figures follow.
         let shown = if name == last { String::new() } else { name.clone() };
         last = name;
@@ -68,7 +69,14 @@ fn side(comparison: &Comparison, other: &Named) -> String {
     table::text(&aligned)
 }
 
-fn interval(contrast: &Contrast) -> String {
+/// A figure that cannot be judged is of interest only where it differs at all.
+fn is_shown(comparison: &Comparison, contrast: &Contrast) -> bool {
+    let differs = contrast.ratio.is_none_or(|ratio| (ratio - 1.0).abs() >= comparison.tolerance);
+    contrast.metric != Metric::Cpu || differs
+}
+
+/// The interval of a ratio.
+pub(in crate::report) fn interval(contrast: &Contrast) -> String {
     contrast
         .ratio_low
         .zip(contrast.ratio_high)
@@ -76,7 +84,7 @@ fn interval(contrast: &Contrast) -> String {
 }
 
 /// What a contrast means, in words.
-pub(super) fn verdict(contrast: &Contrast) -> String {
+pub(in crate::report) fn verdict(contrast: &Contrast) -> String {
     let by = contrast.ratio.map_or_else(String::new, |ratio| factor(ratio, contrast.metric.more_is_better()));
     match &contrast.verdict {
         Verdict::Better => format!("better, {by}"),
@@ -123,8 +131,8 @@ fn noise(comparison: &Comparison) -> String {
     };
     format!(
         "Intervals: {} %{together}, by resampling requests with a fixed seed. {between} Below {} % nothing counts.",
-        figure(comparison.confidence * 100.0),
-        figure(comparison.tolerance * 100.0)
+        (comparison.confidence * 1000.0).round() / 10.0,
+        (comparison.tolerance * 1000.0).round() / 10.0
     )
 }
 

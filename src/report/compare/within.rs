@@ -1,7 +1,9 @@
 //! The transports of one run beside each other: EFA against TCP, where there are both.
 
+use prefab_contract::bench_report::BenchReport;
+
 use super::{Comparison, Likeness, Named, Pair, Refusal, SCHEMA_VERSION, Settings, Side, View, judgement};
-use crate::report::input::Located;
+use crate::report::input::{Document, Located};
 use crate::report::label::in_order;
 use crate::report::statistics::CONFIDENCE;
 
@@ -10,8 +12,16 @@ const BASELINES: [&str; 2] = ["tcp", "builtin-tcp"];
 
 /// Every transport against TCP, or against the first one where there is none.
 pub(super) fn transports(side: &Side, settings: Settings) -> Result<Comparison, Refusal> {
-    let cases: Vec<Located<'_>> = side
-        .runs
+    of_runs(&side.name, &side.runs, settings)
+}
+
+/// The same of reports that are no side of anything.
+pub(in crate::report) fn of_runs(
+    name: &str,
+    runs: &[Document<BenchReport>],
+    settings: Settings,
+) -> Result<Comparison, Refusal> {
+    let cases: Vec<Located<'_>> = runs
         .iter()
         .flat_map(|run| {
             let cases = run.content.cases.iter().enumerate();
@@ -46,7 +56,7 @@ pub(super) fn transports(side: &Side, settings: Settings) -> Result<Comparison, 
         return Err(Refusal(format!(
             "found {} in {}, expected at least two transports with like cases, or a second report to compare with",
             if transports.is_empty() { "no case".to_owned() } else { format!("only {}", transports.join(", ")) },
-            side.name
+            name
         )));
     }
     let named = std::iter::once(&baseline).chain(transports.iter().filter(|name| **name != baseline));
@@ -54,7 +64,7 @@ pub(super) fn transports(side: &Side, settings: Settings) -> Result<Comparison, 
         schema_version: SCHEMA_VERSION,
         view: View::Transports,
         contrasts: judgement::contrasts(&pairs, settings),
-        sides: named.map(|name| Named { letter: name.clone(), name: name.clone(), runs: side.runs.len() }).collect(),
+        sides: named.map(|name| Named { letter: name.clone(), name: name.clone(), runs: runs.len() }).collect(),
         confidence: CONFIDENCE,
         tolerance: settings.tolerance,
         unmatched: Vec::new(),

@@ -54,7 +54,9 @@
     const notes = plot.form.categories.map(() => "");
     for (const point of series.points) [values[point.y], notes[point.y]] = [point.x, point.note];
     return {
+      // A transport's predicted bars take the place of those that were not measured.
       ...base, type: "bar", data: values, notes, grouped: plot.form.layout !== "single",
+      stack: plot.form.layout === "grouped" ? String(series.colour) : undefined,
       backgroundColor: series.role === "predicted" ? `${own}33` : own,
       borderWidth: series.role === "predicted" ? 1.5 : 0, borderSkipped: false,
       barPercentage: 0.82, categoryPercentage: plot.form.layout === "grouped" ? 0.78 : 0.9, maxBarThickness: 26,
@@ -103,7 +105,7 @@
   const scales = (plot, colour) => {
     const far = Math.max(...plot.series.flatMap((series) => series.points.map((point) => point.x)), 0);
     if (isBars(plot)) {
-      const stacked = plot.form.layout === "stacked";
+      const stacked = plot.form.layout !== "single";
       return {
         x: axis(plot.x, colour, { beginAtZero: true, stacked, suggestedMax: far * 1.04 }),
         y: { type: "category", labels: plot.form.categories, stacked, grid: { display: false }, border: { color: colour.quiet }, ticks: { color: colour.text, autoSkip: false } },
@@ -122,8 +124,42 @@
   const height = (plot) => {
     if (!isBars(plot)) return 340;
     const rows = plot.form.categories.length;
-    const beside = plot.form.layout === "grouped" ? plot.series.filter((it) => it.role !== "limit").length : 1;
-    return 84 + rows * Math.max(34, 22 * beside + 12);
+    const transports = new Set(plot.series.filter((it) => it.role !== "limit").map((it) => it.colour));
+    const beside = plot.form.layout === "grouped" ? transports.size : 1;
+    return 96 + rows * Math.max(34, 20 * beside + 14);
+  };
+
+  // One line of the legend for all ceilings, and one for all predictions: they have the colours of what they belong to.
+  const TOGETHER = { ceiling: "ceilings", predicted: "predicted" };
+
+  const legend = (plot, single, colour) => (chart) => {
+    const named = new Set();
+    return Chart.defaults.plugins.legend.labels.generateLabels(chart).flatMap((item) => {
+      const { role } = chart.data.datasets[item.datasetIndex];
+      const together = TOGETHER[role];
+      if (together === undefined) {
+        // Lying bars that stand alone are named by their category.
+        if (role === "measured" && single) return [];
+        if (role === "limit") return [{ ...item, pointStyle: "line", lineDash: [2, 3], lineWidth: 1.5 }];
+        return [isBars(plot) ? { ...item, pointStyle: "rect" } : item];
+      }
+      if (named.has(role)) return [];
+      named.add(role);
+      const common = { ...item, text: together, strokeStyle: colour.quiet, role };
+      if (role === "predicted") {
+        const style = isBars(plot) ? { pointStyle: "rect", fillStyle: `${colour.quiet}33` } : { pointStyle: "circle", fillStyle: colour.page };
+        return [{ ...common, ...style, lineWidth: 1.5 }];
+      }
+      return [{ ...common, ...(isBars(plot) ? { rotation: 90, lineWidth: 2.5 } : { pointStyle: "line", lineDash: [6, 4], lineWidth: 2 }) }];
+    });
+  };
+
+  const toggle = (chart, item) => {
+    const shown = chart.isDatasetVisible(item.datasetIndex);
+    chart.data.datasets.forEach((dataset, place) => {
+      if (place === item.datasetIndex || (item.role !== undefined && dataset.role === item.role)) chart.setDatasetVisibility(place, !shown);
+    });
+    chart.update();
   };
 
   const configuration = (plot) => {
@@ -151,11 +187,8 @@
             display: plot.series.length > 1 || !single,
             align: "start",
             // Lying bars that stand alone are named by their category.
-            labels: {
-              color: colour.text, usePointStyle: !isBars(plot), boxWidth: isBars(plot) ? 14 : 30, boxHeight: isBars(plot) ? 8 : 7,
-              filter: (item, data) => !single || data.datasets[item.datasetIndex].role !== "measured",
-            },
-            onClick: isBars(plot) ? () => {} : Chart.defaults.plugins.legend.onClick,
+            labels: { color: colour.text, usePointStyle: true, boxHeight: 7, generateLabels: legend(plot, single, colour) },
+            onClick: (_, item, self) => toggle(self.chart, item),
           },
           tooltip: {
             callbacks: {

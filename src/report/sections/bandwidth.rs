@@ -1,7 +1,7 @@
 //! Bandwidth against the size of a request, with what it could be at best.
 
 use super::overview::{interval, of_ceiling, of_line_rate};
-use super::{Context, MOST_PLOTS, left_out, row};
+use super::{Context, LineRate, MOST_PLOTS, left_out, row};
 use crate::report::input::Located;
 use crate::report::label::{Facet, Line};
 use crate::report::model::{Axis, BarLayout, Column, Exhibit, Form, Plot, Point, Role, Scale, Section, Series, Table};
@@ -9,15 +9,20 @@ use crate::report::number::{as_f64, bytes, figure, optional};
 use crate::units::grouped;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let measured = context.cases.iter().filter(|it| it.case.gb_per_s.is_some()).copied();
+    let measured = context.transfers().filter(|it| it.case.gb_per_s.is_some());
     let facets = context.labels.facets(measured);
     let mut text = Vec::new();
     if facets.is_empty() {
         text.push("No case has a bandwidth.".to_owned());
     } else {
         text.push(
-            "Bytes of a request over its median duration. A ceiling is the best plain loop of the same shape in the same \
+            "Bytes of a request over its median duration; of requests that run together, the sum. A ceiling is the best plain loop of the same shape in the same \
              run; one that a transport beat is invalid and not drawn."
+                .to_owned(),
+        );
+        text.push(
+            "`read` and `write` are one-sided: each run of adjacent blocks is an operation of its own, and the target posts \
+             nothing. In `packed` the receiver assists: the source gathers, the target places."
                 .to_owned(),
         );
         text.push(line_rates(context));
@@ -28,14 +33,16 @@ pub(super) fn section(context: &Context<'_>) -> Section {
 }
 
 fn line_rates(context: &Context<'_>) -> String {
-    let known = context.cases.iter().filter_map(Located::line_rate);
-    let mut named: Vec<String> = known.map(|(rate, name)| format!("{} GB/s on {name}", figure(rate))).collect();
-    named.sort();
-    named.dedup();
-    if named.is_empty() {
-        "No line rate is drawn: on loopback there is none, and of other machines no instance type is known.".to_owned()
+    let known = known_line_rates(context, &context.transfers().collect::<Vec<_>>());
+    if !known.is_empty() {
+        let named: Vec<String> =
+            known.iter().map(|rate| format!("{} GB/s of {}", figure(rate.gb_per_s), rate.of)).collect();
+        format!("The line rate is for everything that a node does at once: {}.", named.join(", "))
+    } else if context.cases.iter().all(|it| it.report.environment.loopback) {
+        "No line rate is drawn: on loopback there is none.".to_owned()
     } else {
-        format!("The line rate is that of the whole node by the catalogue of instance types: {}.", named.join(", "))
+        "No line rate is drawn: the report does not tell what the link carries. `--instance-type` names the nodes' type."
+            .to_owned()
     }
 }
 
@@ -43,8 +50,9 @@ fn exhibit(context: &Context<'_>, facet: &Facet<'_>) -> Exhibit {
     let lines = context.labels.lines(facet.cases.iter().copied());
     let subject = if facet.title.is_empty() { String::new() } else { format!(": {}", facet.title) };
     let several_sizes = lines.iter().any(|line| sizes(line) > 1);
-    let plot = if several_sizes { by_size(&lines, &subject) } else { at_one_size(&lines, &subject) };
-    Exhibit::Plot { plot, numbers: numbers(&lines, &subject) }
+    let rates = known_line_rates(context, &facet.cases);
+    let plot = if several_sizes { by_size(&lines, &rates, &subject) } else { at_one_size(&lines, &rates, &subject) };
+    Exhibit::Plot { plot, numbers: numbers(context, &lines, &subject) }
 }
 
 fn sizes(line: &Line<'_>) -> usize {
@@ -53,7 +61,7 @@ fn sizes(line: &Line<'_>) -> usize {
     sizes.len()
 }
 
-fn by_size(lines: &[Line<'_>], subject: &str) -> Plot {
+fn by_size(lines: &[Line<'_>], rates: &[LineRate], subject: &str) -> Plot {
     let x = |it: &Located<'_>| as_f64(it.case.payload_bytes) / 1e6;
     let mut series: Vec<Series> = Vec::new();
     for line in lines {
@@ -73,9 +81,9 @@ fn by_size(lines: &[Line<'_>], subject: &str) -> Plot {
             });
         }
     }
-    let all: Vec<&Located<'_>> = lines.iter().flat_map(|line| &line.cases).collect();
-    let ends = [f64::min, f64::max].map(|better| all.iter().map(|it| x(it)).reduce(better).unwrap_or(1.0));
-    series.extend(limits(&all, &|rate, note| {
+    let all = || lines.iter().flat_map(|line| &line.cases);
+    let ends = [f64::min, f64::max].map(|better| all().map(x).reduce(better).unwrap_or(1.0));
+    series.extend(limits(rates, &|rate, note| {
         ends.iter().map(|x| Point { x: *x, y: rate, note: note.clone() }).collect()
     }));
     Plot {
@@ -88,7 +96,7 @@ fn by_size(lines: &[Line<'_>], subject: &str) -> Plot {
     }
 }
 
-fn at_one_size(lines: &[Line<'_>], subject: &str) -> Plot {
+fn at_one_size(lines: &[Line<'_>], rates: &[LineRate], subject: &str) -> Plot {
     let mut series: Vec<Series> = Vec::new();
     let mut ceilings = Vec::new();
     for (number, line) in lines.iter().enumerate() {
@@ -103,9 +111,12 @@ fn at_one_size(lines: &[Line<'_>], subject: &str) -> Plot {
     if !ceilings.is_empty() {
         series.push(Series { label: "ceiling".to_owned(), role: Role::Ceiling, colour: 0, points: ceilings });
     }
-    let all: Vec<&Located<'_>> = lines.iter().flat_map(|line| &line.cases).collect();
-    series.extend(limits(&all, &|rate, note| vec![Point { x: rate, y: 0.0, note }]));
-    let payload = all.first().map(|it| format!(", {}", bytes(it.case.payload_bytes))).unwrap_or_default();
+    series.extend(limits(rates, &|rate, note| vec![Point { x: rate, y: 0.0, note }]));
+    let payload = lines
+        .first()
+        .and_then(|line| line.cases.first())
+        .map(|it| format!(", {}", bytes(it.case.payload_bytes)))
+        .unwrap_or_default();
     Plot {
         title: format!("Bandwidth{payload}{subject}"),
         description: described(lines),
@@ -124,15 +135,20 @@ fn valid_ceiling(it: &Located<'_>) -> Option<f64> {
 }
 
 /// A line for each line rate that is known.
-fn limits(cases: &[&Located<'_>], points: &dyn Fn(f64, String) -> Vec<Point>) -> Vec<Series> {
-    let mut known: Vec<(f64, &str)> = cases.iter().filter_map(|it| it.line_rate()).collect();
-    known.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
-    known.dedup();
-    let series = known.into_iter().map(|(rate, name)| {
-        let label = format!("line rate of {name}, {} GB/s", figure(rate));
-        Series { points: points(rate, label.clone()), label, role: Role::Limit, colour: 0 }
+fn limits(rates: &[LineRate], points: &dyn Fn(f64, String) -> Vec<Point>) -> Vec<Series> {
+    let series = rates.iter().map(|rate| {
+        let label = format!("line rate of {}, {} GB/s", rate.of, figure(rate.gb_per_s));
+        Series { points: points(rate.gb_per_s, label.clone()), label, role: Role::Limit, colour: 0 }
     });
     series.collect()
+}
+
+/// Each once, ascending.
+fn known_line_rates(context: &Context<'_>, cases: &[Located<'_>]) -> Vec<LineRate> {
+    let mut known: Vec<LineRate> = cases.iter().filter_map(|it| context.line_rate(it)).collect();
+    known.sort_by(|a, b| a.gb_per_s.total_cmp(&b.gb_per_s).then(a.of.cmp(&b.of)));
+    known.dedup();
+    known
 }
 
 fn note(it: &Located<'_>, what: &str) -> String {
@@ -155,7 +171,7 @@ fn described(lines: &[Line<'_>]) -> String {
     format!("Bandwidth: {}.", parts.collect::<Vec<_>>().join("; "))
 }
 
-fn numbers(lines: &[Line<'_>], subject: &str) -> Table {
+fn numbers(context: &Context<'_>, lines: &[Line<'_>], subject: &str) -> Table {
     let rows = lines.iter().flat_map(|line| {
         line.cases.iter().map(|it| {
             let cells = vec![
@@ -167,7 +183,7 @@ fn numbers(lines: &[Line<'_>], subject: &str) -> Table {
                 optional(it.case.descriptors_per_s),
                 optional(it.case.ceiling_gb_per_s),
                 of_ceiling(it),
-                of_line_rate(it),
+                of_line_rate(context, it),
             ];
             row(it, cells)
         })

@@ -26,7 +26,10 @@ const FIELDS: &[Field] = &[
     text("Transport", |it| it.case.transport.clone()),
     text("Provider", |it| it.case.provider.clone().unwrap_or_else(|| NOT_MEASURED.to_owned())),
     text("Path", |it| it.case.path.clone()),
-    text("Operation", |it| it.case.operation.name().to_owned()),
+    text("Operation", |it| {
+        let chosen = if it.case.chosen { ", chosen by auto" } else { "" };
+        format!("{}{chosen}", it.case.operation.name())
+    }),
     text("Semantics", |it| label::semantics(it.case.semantics).to_owned()),
     text("Mode", |it| label::mode(it.case.mode).to_owned()),
     number("Outstanding", |it| it.case.q.to_string()),
@@ -41,6 +44,10 @@ const FIELDS: &[Field] = &[
     number("Runs", |it| optional(it.case.runs_per_request)),
     number("Working set", |it| binary(it.case.working_set_bytes)),
     number("Threads", |it| format!("{} + {}", it.case.threads_initiator, it.case.threads_target)),
+    number("Pairs", |it| it.case.pairs.to_string()),
+    text("Scheme", |it| it.case.scheme.clone()),
+    text("Schedule", |it| it.schedule()),
+    number("Requests/s", |it| optional(it.case.rate_per_s)),
     number("Rounds", |it| grouped(it.case.rounds)),
     number("GB/s", |it| optional(it.case.gb_per_s)),
     number("Descriptors/s", |it| optional(it.case.descriptors_per_s)),
@@ -52,8 +59,14 @@ const FIELDS: &[Field] = &[
     number("Post p50 µs", |it| optional(it.case.post_us_p50)),
     number("Tables ms", |it| milliseconds(it.case.prep_us)),
     number("Exposed ms", |it| milliseconds(it.case.exposed_us)),
+    number("Initiator CPU s/GB", |it| optional(it.case.initiator_cpu_s_per_gb)),
+    number("Target CPU s/GB", |it| optional(it.case.target_cpu_s_per_gb)),
+    number("Connect ms", |it| optional(it.case.connect_ms)),
+    number("Register ms", |it| optional(it.case.registration_ms)),
+    number("First ms", |it| optional(it.case.first_transfer_ms)),
     number("Ceiling GB/s", |it| optional(it.case.ceiling_gb_per_s)),
     number("Ratio to it", |it| optional(it.case.ceiling_ratio)),
+    number("Link GB/s", |it| optional(it.case.link_gb_per_s)),
     number("Blocks right", |it| grouped(it.case.blocks_verified)),
     text("Ended", ended),
 ];

@@ -9,8 +9,8 @@ use crate::report::number::{NOT_MEASURED, figure, optional};
 const MOST_ROWS: usize = 24;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let told = |it: &&Located<'_>| it.case.first_transfer_ms.is_some() || it.case.connect_ms.is_some();
-    let cases: Vec<Located<'_>> = context.cases.iter().filter(told).copied().collect();
+    let told = |it: &Located<'_>| it.case.first_transfer_ms.is_some() || it.case.connect_ms.is_some();
+    let cases: Vec<Located<'_>> = context.transfers().filter(told).collect();
     let rows = cases.iter().map(|it| {
         let times = it.case.first_transfer_ms.zip(it.median_ms()).map(|(first, median)| first / median);
         let cells = vec![

@@ -9,7 +9,7 @@ use crate::report::number::{as_f64, figure, optional};
 const MOST_BARS: usize = 24;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let costed: Vec<Located<'_>> = context.cases.iter().filter(|it| total(it).is_some()).copied().collect();
+    let costed: Vec<Located<'_>> = context.transfers().filter(|it| total(it).is_some()).collect();
     let (text, exhibits) = if costed.is_empty() {
         ("No case tells its processor time.".to_owned(), Vec::new())
     } else {

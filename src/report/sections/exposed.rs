@@ -10,13 +10,13 @@ use crate::units::grouped;
 pub(super) fn section(context: &Context<'_>) -> Section {
     let exposed: Vec<Located<'_>> = context.cases.iter().filter(|it| it.case.exposed_us.is_some()).copied().collect();
     let text = if exposed.is_empty() {
-        "No case ran with a schedule, so all of a transfer comes after prefill. `prefab-bootstrap bench --schedule \
-         layerwise --prefill-ms N` measures how much of it a schedule hides."
+        "No case ran beside a prefill, so all of a transfer comes after it. `prefab-bootstrap bench --schedule \
+         whole,layerwise,chunked --prefill-ms N` measures how much of it a schedule hides."
     } else {
         "The time from the end of prefill until the last byte is in its place, by when parts of the request may leave: \
          all at the end (`whole`), or layer by layer or chunk by chunk as prefill makes them."
     };
-    let facets = context.labels.facets(exposed);
+    let facets = context.labels.facets_of_any_schedule(exposed);
     let groups: Vec<_> = facets
         .into_iter()
         .flat_map(|facet| {

@@ -1,13 +1,16 @@
 //! The figures that most readers came for.
 
-use super::Context;
+use super::{Context, transports};
 use crate::report::input::{Located, State};
 use crate::report::model::Headline;
 use crate::report::number::{bytes, figure, percent};
 use crate::units::grouped;
 
 pub(super) fn headlines(context: &Context<'_>) -> Vec<Headline> {
-    [fastest(context), budget(context), verified(context)].into_iter().flatten().collect()
+    [transports::headline(context), fastest(context), budget(context), verified(context)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Cases whose figures count.
@@ -15,9 +18,14 @@ fn sound<'a, 'c>(context: &'c Context<'a>) -> impl Iterator<Item = &'c Located<'
     context.cases.iter().filter(|it| it.state() == State::Complete && it.case.verified)
 }
 
+/// Those of them that are transfers alone.
+fn transfers<'a, 'c>(context: &'c Context<'a>) -> impl Iterator<Item = &'c Located<'a>> {
+    sound(context).filter(|it| !it.has_prefill())
+}
+
 fn fastest(context: &Context<'_>) -> Option<Headline> {
     let bandwidth = |it: &&Located<'_>| it.case.gb_per_s.unwrap_or_default();
-    let best = sound(context).max_by(|a, b| bandwidth(a).total_cmp(&bandwidth(b)))?;
+    let best = transfers(context).max_by(|a, b| bandwidth(a).total_cmp(&bandwidth(b)))?;
     Some(Headline {
         label: "Fastest".to_owned(),
         value: format!("{} GB/s", figure(best.case.gb_per_s?)),
@@ -33,10 +41,10 @@ fn fastest(context: &Context<'_>) -> Option<Headline> {
 
 /// What the longest prompt that was measured costs, by its best transport.
 fn budget(context: &Context<'_>) -> Option<Headline> {
-    let longest = sound(context).map(|it| it.case.prompt_tokens).max()?;
+    let longest = transfers(context).map(|it| it.case.prompt_tokens).max()?;
     let time = |it: &&Located<'_>| it.median_ms().unwrap_or(f64::INFINITY);
     let best =
-        sound(context).filter(|it| it.case.prompt_tokens == longest).min_by(|a, b| time(a).total_cmp(&time(b)))?;
+        transfers(context).filter(|it| it.case.prompt_tokens == longest).min_by(|a, b| time(a).total_cmp(&time(b)))?;
     let budget_ms = context.settings.ttft_budget_ms;
     Some(Headline {
         label: format!("Share of a first token within {} ms", figure(budget_ms)),

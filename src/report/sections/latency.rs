@@ -7,11 +7,14 @@ use crate::report::model::{Axis, Column, Exhibit, Form, Plot, Point, Role, Scale
 use crate::report::number::{as_f64, figure, milliseconds, optional};
 use crate::units::grouped;
 
+/// Durations further apart than by this factor need a logarithmic axis.
+const WIDE: f64 = 30.0;
+
 /// Points of a line, at most: a step each.
 const STEPS: usize = 100;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let measured: Vec<Located<'_>> = context.cases.iter().filter(|it| it.case.max_us.is_some()).copied().collect();
+    let measured: Vec<Located<'_>> = context.transfers().filter(|it| it.case.max_us.is_some()).collect();
     let facets = context.labels.facets(measured.iter().copied());
     // Requests of unequal size do not belong into one distribution.
     let groups: Vec<(String, Vec<Located<'_>>)> = facets
@@ -35,7 +38,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
                 .to_owned(),
         );
     }
-    if !measured.is_empty() && measured.iter().all(|it| it.samples_us().is_empty()) {
+    if !measured.is_empty() && measured.iter().all(|it| it.requests_us().is_empty()) {
         text.push("No distribution is drawn: the reports hold no samples of single requests.".to_owned());
     }
     text.extend(left_out(groups.len()));
@@ -50,11 +53,13 @@ fn exhibit(context: &Context<'_>, title: &str, cases: Vec<Located<'_>>) -> Exhib
     if series.is_empty() {
         return Exhibit::Table(numbers);
     }
+    let all = || series.iter().flat_map(|line| line.points.iter().map(|point| point.x));
+    let spread = all().fold(0.0, f64::max) / all().fold(f64::INFINITY, f64::min).max(f64::MIN_POSITIVE);
     let plot = Plot {
         title: format!("Durations of requests: {title}"),
         description: described(&lines),
         form: Form::Steps,
-        x: Axis { label: "ms", scale: Scale::Logarithmic },
+        x: Axis { label: "ms", scale: if spread > WIDE { Scale::Logarithmic } else { Scale::Linear } },
         y: Axis { label: "% of requests done", scale: Scale::Linear },
         series,
     };
@@ -62,8 +67,8 @@ fn exhibit(context: &Context<'_>, title: &str, cases: Vec<Located<'_>>) -> Exhib
 }
 
 fn series(line: &Line<'_>) -> Option<Series> {
-    let case = line.cases.first().filter(|it| !it.samples_us().is_empty())?;
-    let mut samples = case.samples_us().to_vec();
+    let case = line.cases.first().filter(|it| !it.requests_us().is_empty())?;
+    let mut samples = case.requests_us().to_vec();
     samples.sort_by(f64::total_cmp);
     let every = samples.len().div_ceil(STEPS);
     let last = samples.len() - 1;
@@ -88,7 +93,7 @@ fn described(lines: &[Line<'_>]) -> String {
 fn numbers(lines: &[Line<'_>], title: &str) -> Table {
     let rows = lines.iter().flat_map(|line| {
         line.cases.iter().map(|it| {
-            let least = it.samples_us().iter().copied().reduce(f64::min);
+            let least = it.requests_us().iter().copied().reduce(f64::min);
             let cells = vec![
                 line.label.clone(),
                 grouped(it.case.rounds),

@@ -1,10 +1,12 @@
 //! What a reader must know before reading figures.
 
+use prefab_contract::bench_report::SLOW_LINK_SHARE;
+
 use super::Context;
 use crate::report::input::{Located, State, letter};
 use crate::report::label::{carrier, took_another_path};
 use crate::report::model::{Notice, Severity};
-use crate::report::number::{count, figure};
+use crate::report::number::{count, figure, percent};
 
 /// More notices of one kind than these are counted, not listed.
 const MOST_ALIKE: usize = 5;
@@ -34,7 +36,20 @@ pub(super) fn notices(context: &Context<'_>) -> Vec<Notice> {
     notices.extend(about(Severity::Caution, "took another path", &|it| {
         (it.state() != State::Unavailable && took_another_path(it)).then(|| another_path(context, it))
     }));
+    notices.extend(about(Severity::Caution, "left most of their link unused", &|it| {
+        let share = it.case.link_share.filter(|share| *share < SLOW_LINK_SHARE && !it.has_prefill())?;
+        Some(format!(
+            "{}: {} of its link; something else limits it: outstanding requests, threads, the size of descriptors, or \
+             another path than the one that was meant.",
+            named(context, it),
+            percent(share)
+        ))
+    }));
     notices.extend(busy(context));
+    for bench in &context.inputs.benches {
+        let remarks = &bench.content.environment.remarks;
+        notices.extend(remarks.iter().map(|remark| notice(Severity::Remark, remark.clone())));
+    }
     notices.extend(about(Severity::Caution, "were faster than their plain loops", &|it| {
         let ratio = it.case.ceiling_ratio.filter(|_| it.case.ceiling_is_invalid())?;
         let ratio = figure(ratio);
@@ -85,14 +100,24 @@ fn another_path(context: &Context<'_>, it: &Located<'_>) -> String {
 }
 
 /// Machines that had other work to do.
-fn busy<'a>(context: &'a Context<'_>) -> impl Iterator<Item = Notice> + 'a {
-    context.inputs.benches.iter().enumerate().filter_map(|(number, bench)| {
-        let load = bench.content.environment.load_before.filter(|load| *load > 1.0)?;
-        let text = format!(
-            "The machine of {} was busy: its load was {} before the first case. Measure again when it is quiet.",
-            letter(number),
-            figure(load)
-        );
-        Some(notice(Severity::Caution, text))
-    })
+fn busy(context: &Context<'_>) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (number, bench) in context.inputs.benches.iter().enumerate() {
+        let environment = &bench.content.environment;
+        let own = std::iter::once((format!("The machine of {}", letter(number)), environment.load_before));
+        let peers = environment
+            .peers
+            .iter()
+            .map(|peer| (format!("Node {} of {}", peer.node, letter(number)), peer.load_before));
+        for (machine, load) in own.chain(peers) {
+            if let Some(load) = load.filter(|load| *load > 1.0) {
+                let text = format!(
+                    "{machine} was busy: its load was {} before the first case. Measure again when it is quiet.",
+                    figure(load)
+                );
+                notices.push(notice(Severity::Caution, text));
+            }
+        }
+    }
+    notices
 }

@@ -10,7 +10,7 @@ const MOST_ROWS: usize = 40;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
     let cases = &context.cases;
-    let with_line_rate = cases.iter().any(|it| it.line_rate().is_some());
+    let with_line_rate = cases.iter().any(|it| context.line_rate(it).is_some());
     let mut columns = vec![
         Column::text("Case"),
         Column::number("Payload"),
@@ -27,13 +27,14 @@ pub(super) fn section(context: &Context<'_>) -> Section {
         let mut cells = vec![
             context.labels.whole(it),
             bytes(it.case.payload_bytes),
-            optional(it.case.gb_per_s),
+            // With a prefill the clock begins long before anything moves.
+            optional(it.case.gb_per_s.filter(|_| !it.has_prefill())),
             interval(it),
             optional(it.median_ms()),
-            of_ceiling(it),
+            if it.has_prefill() { NOT_MEASURED.to_owned() } else { of_ceiling(it) },
         ];
         if with_line_rate {
-            cells.push(of_line_rate(it));
+            cells.push(of_line_rate(context, it));
         }
         cells.push(ended(it));
         cells
@@ -49,7 +50,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
 
 /// The interval of a bandwidth.
 pub(super) fn interval(it: &Located<'_>) -> String {
-    it.bandwidth().map_or_else(
+    it.bandwidth().filter(|_| !it.has_prefill()).map_or_else(
         || NOT_MEASURED.to_owned(),
         |bandwidth| format!("{} to {}", figure(bandwidth.low), figure(bandwidth.high)),
     )
@@ -65,8 +66,9 @@ pub(super) fn of_ceiling(it: &Located<'_>) -> String {
 }
 
 /// How near a case came to the line rate of its node.
-pub(super) fn of_line_rate(it: &Located<'_>) -> String {
-    let share = it.case.gb_per_s.zip(it.line_rate()).map(|(bandwidth, (rate, _))| bandwidth / rate);
+pub(super) fn of_line_rate(context: &Context<'_>, it: &Located<'_>) -> String {
+    let bandwidth = it.case.gb_per_s.filter(|_| !it.has_prefill());
+    let share = bandwidth.zip(context.line_rate(it)).map(|(bandwidth, rate)| bandwidth / rate.gb_per_s);
     share.map_or_else(|| NOT_MEASURED.to_owned(), percent)
 }
 

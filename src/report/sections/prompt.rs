@@ -33,7 +33,7 @@ struct Times {
 
 pub(super) fn section(context: &Context<'_>) -> Section {
     let budget_ms = context.settings.ttft_budget_ms;
-    let sound = context.cases.iter().filter(|it| it.state() == State::Complete && it.median_ms().is_some()).copied();
+    let sound = context.transfers().filter(|it| it.state() == State::Complete && it.median_ms().is_some());
     let facets = context.labels.facets(sound);
     let mut text = Vec::new();
     if facets.is_empty() {

@@ -46,6 +46,16 @@ fn the_ratio_is_the_median_of_ratios_taken_within_a_round() {
     close(case.gb_per_s, 10.08);
     assert_eq!((case.rounds, case.blocks_verified, case.verified), (3, 8, true));
     assert_eq!((case.threads_initiator, case.fragmentation, case.link_share), (2, 0.25, None));
+    // The cold round is not among them.
+    assert_eq!(case.rounds_us, [0.1, 1.0, 0.1]);
+}
+
+#[test]
+fn a_long_case_tells_its_rounds_evenly() {
+    let rounds = (0..=2500).map(|number| round(number, number * 1000, 1, 1)).collect();
+    let case = of(&cell(1, 1), &[Outcome { rounds, ..Outcome::default() }], None);
+    assert_eq!((case.rounds, case.rounds_us.len()), (2500, 834));
+    assert_eq!(case.rounds_us[..3], [1.0, 4.0, 7.0]);
 }
 
 #[test]

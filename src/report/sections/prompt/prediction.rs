@@ -53,7 +53,7 @@ fn payload_bytes(it: &Located<'_>, tokens: u64) -> Option<u64> {
     let environment = &it.report.environment;
     let model = models::find(&environment.model).ok()?;
     let degree = environment.tensor_parallel;
-    let both = TensorParallel { prefill: degree, decode: degree };
+    let both = TensorParallel { prefill: environment.prefill_tensor_parallel.unwrap_or(degree), decode: degree };
     // All layouts move the same bytes.
     let transfer = model.rank_transfer(Layout::Block, both, u64::from(environment.block_tokens), tokens).ok()?;
     transfer.payload_bytes().ok()
