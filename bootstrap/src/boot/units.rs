@@ -7,28 +7,36 @@ use anyhow::Result;
 use super::phase::write_whole;
 
 /// Runs the boot again after a reboot: it converges, writes a fresh roster entry and signals nothing twice.
+///
+/// cloud-init's last stage starts after `multi-user.target`. This unit follows both, and names the target itself: a target
+/// waits for what it wants only where that would be no circle.
 const RESUME: &str = "\
 [Unit]
 Description=prefab: prove this node again after a reboot
 Wants=network-online.target
-After=network-online.target cloud-final.service
+After=network-online.target multi-user.target cloud-final.service
 
 [Service]
 Type=oneshot
 ExecStart=/usr/local/bin/prefab-bootstrap run --seed /etc/prefab/node-seed.json
 RemainAfterExit=yes
-TimeoutStartSec=2h
+# Every phase has a bound of its own, and no creation policy waits longer than this.
+TimeoutStartSec=12h
+# The program ends what it started, and lives to tell that something of it was killed for memory.
+KillMode=mixed
+OOMPolicy=continue
 
 [Install]
 WantedBy=multi-user.target
 ";
 
-/// Answers peers for as long as the node lives; it needs no privilege but the roster.
+/// Answers peers for as long as the node lives; it needs no privilege but the roster. A boot that goes on answers them
+/// itself, with an entry of its own: this one comes after it.
 const ANSWER: &str = "\
 [Unit]
 Description=prefab: answer the peers of this node
 Wants=network-online.target
-After=network-online.target
+After=network-online.target prefab-node.service
 
 [Service]
 ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.json
@@ -36,9 +44,12 @@ Restart=always
 RestartSec=5
 DynamicUser=yes
 NoNewPrivileges=yes
+CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
+# EFA pins the memory of a benchmark's engine.
+LimitMEMLOCK=infinity
 
 [Install]
 WantedBy=multi-user.target
