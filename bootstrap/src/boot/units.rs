@@ -1,4 +1,8 @@
 //! The two systemd units: one resumes after a reboot, one answers peers.
+//!
+//! cloud-init's last stage starts after `multi-user.target` on some systems, and both units start after that stage. So both
+//! name the target, too, although it wants them: a target waits for what it wants only where that would be no circle, and
+//! systemd breaks a circle by starting less.
 
 use std::path::Path;
 
@@ -7,9 +11,6 @@ use anyhow::Result;
 use super::phase::write_whole;
 
 /// Runs the boot again after a reboot: it converges, writes a fresh roster entry and signals nothing twice.
-///
-/// cloud-init's last stage starts after `multi-user.target`. This unit follows both, and names the target itself: a target
-/// waits for what it wants only where that would be no circle.
 const RESUME: &str = "\
 [Unit]
 Description=prefab: prove this node again after a reboot
@@ -36,7 +37,7 @@ const ANSWER: &str = "\
 [Unit]
 Description=prefab: answer the peers of this node
 Wants=network-online.target
-After=network-online.target prefab-node.service
+After=network-online.target multi-user.target prefab-node.service
 
 [Service]
 ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.json
