@@ -1,6 +1,5 @@
 //! `run` and `serve` as commands: the real machine and the real AWS behind the boot.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +16,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use super::peers::Peers;
 use super::phase::write_whole;
 use super::progress::Told;
-use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised, ways};
+use super::{Judged, Place, Progress, Steps, TaskText, Values, Verdict, supervised, ways};
 use crate::checks;
 use crate::cloud::{Aws, Cloud, FolderOptions};
 use crate::exit::Outcome;
@@ -51,6 +50,7 @@ impl Options {
 /// Another boot works here, or nobody could be told.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let interrupt = Interrupt::watch()?;
+    spare_from_the_kernel(NEVER);
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let program = std::env::current_exe().context("finding this program")?;
@@ -61,9 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         supervised::follow(command, progress, &interrupt)
     };
     let verdict = super::run(&seed, &aws, options.place(), &proof)?;
-    if verdict == Verdict::Ready {
-        start_answering(&options.root);
-    }
+    hand_over_answering(&options.root, &verdict);
     Ok(match interrupt.signal() {
         Some(signal) => Outcome::Interrupted(signal),
         None if verdict == Verdict::Ready => Outcome::Done,
@@ -78,13 +76,13 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
 pub(crate) fn prove(options: &Options) -> Result<Outcome> {
     // The kernel ends this process with its supervisor: without it nobody would signal.
     set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the supervisor")?;
+    spare_from_the_kernel(AS_ANY);
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let stack_uuid = seed.stack_uuid().to_owned();
     let check = |judged, config: &NodeConfig, name: &str| check(&options.root, judged, config, name, &stack_uuid, &aws);
-    let run_tasks = |files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>| {
-        run_tasks(&options.root, files, config, values)
-    };
+    let run_tasks =
+        |files: &[TaskText], config: &NodeConfig, values: &Values| run_tasks(&options.root, files, config, values);
     let mut progress = Progress::relayed(super::log(options.place()));
     let program = std::env::current_exe().context("finding this program")?;
     let try_ways = |config: &NodeConfig, name: &str, peers: &Peers, deadline| {
@@ -178,7 +176,7 @@ fn check(
 }
 
 /// Each task file is a run of this same program, so that it has its own log, state, signals and exit code.
-fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>) -> Result<()> {
+fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &Values) -> Result<()> {
     let program = std::env::current_exe().context("finding this program")?;
     for (name, text) in files {
         let path = root.join("var/lib/prefab/task-files").join(format!("{name}.json"));
@@ -206,12 +204,30 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTre
     Ok(())
 }
 
-/// The unit answers peers from now on; where systemd does not run, nothing does, and the next boot will.
-fn start_answering(root: &Path) {
-    if root == Path::new("/") && Path::new("/run/systemd/system").is_dir() {
-        let unit = ["--no-block", "start", "prefab-peers.service"];
-        if !Command::new("/usr/bin/systemctl").args(unit).status().is_ok_and(|status| status.success()) {
-            say("prefab-peers.service could not be started; peers are answered after the next boot");
-        }
+/// The unit answers peers from now on, with an entry of its own: this boot has replaced the one that it had. Where systemd
+/// does not run, nothing answers until the next boot.
+fn hand_over_answering(root: &Path, verdict: &Verdict) {
+    if root != Path::new("/") || !Path::new("/run/systemd/system").is_dir() {
+        return;
     }
+    let act = match verdict {
+        Verdict::Ready => "restart",
+        Verdict::NotReady { .. } => "try-restart",
+        Verdict::Postponed => return,
+    };
+    let unit = ["--no-block", act, "prefab-peers.service"];
+    if !Command::new("/usr/bin/systemctl").args(unit).status().is_ok_and(|status| status.success()) {
+        say("prefab-peers.service could not be started; peers are answered after the next boot");
+    }
+}
+
+/// How ready the kernel is to end a process when memory runs out, from `/proc/PID/oom_score_adj`.
+const NEVER: &str = "-1000";
+/// As ready as for any other process.
+const AS_ANY: &str = "0";
+
+/// Of all processes of a boot the one that tells its end is the last that the kernel should end for memory.
+fn spare_from_the_kernel(how: &str) {
+    // Where it may not be said, the kernel chooses.
+    let _unheard = std::fs::write("/proc/self/oom_score_adj", how);
 }
