@@ -32,9 +32,13 @@ impl Server {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let path = folder.path().display();
         let log = fs::File::create(folder.path().join("log")).expect("a log");
-        // Ends with this process, however that ends: nothing else would end a server.
+        // Ends with this process, however that ends, and takes its workers with it: they are alone in a namespace.
+        let is_root = rustix::process::geteuid().is_root();
+        let whose: &[&str] = if is_root { &[] } else { &["--user", "--map-root-user"] };
         let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--"])
+            .args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"])
+            .args(whose)
+            .arg("--")
             .arg(python::program("mlflow"))
             .args(["server", "--host", "127.0.0.1", "--port", &port.to_string(), "--workers", "1"])
             .args(["--backend-store-uri", &format!("sqlite:///{path}/store.sqlite")])
