@@ -52,6 +52,7 @@ pub(super) const METRICS: &[&str] = &[
     "first_transfer_ms",
     "registration_ms",
     "connect_ms",
+    "initiator_cpu_ns_per_descriptor",
     "initiator_cpu_s_per_gb",
     "target_cpu_s_per_gb",
     "ceiling_gb_per_s",
@@ -63,7 +64,7 @@ pub(super) const METRICS: &[&str] = &[
 ];
 
 /// Fields that are tags.
-pub(super) const TAGS: &[&str] = &["path", "provider", "ended", "failure"];
+pub(super) const TAGS: &[&str] = &["path", "path_evidence", "provider", "fabric", "ended", "failure"];
 
 /// When the benchmark ran, and what only this machine knows.
 pub(super) struct Around {
