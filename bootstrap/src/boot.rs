@@ -125,7 +125,7 @@ pub(crate) fn run(
 ) -> Result<Verdict> {
     let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
     let mut progress = Progress::new(log(place));
-    let Err(error) = proof(&mut progress) else {
+    let Err(error) = caught(|| proof(&mut progress)) else {
         last_words::tell(seed, cloud, place, &mut progress, None)?;
         return Ok(Verdict::Ready);
     };
@@ -142,7 +142,7 @@ fn log(place: Place<'_>) -> Log {
     Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"))
 }
 
-/// Proves the node; a fault of prefab's own is a reason like any other.
+/// Proves the node.
 ///
 /// # Errors
 /// Why the node is not ready.
@@ -153,7 +153,12 @@ pub(crate) fn prove(
     steps: &Steps<'_>,
     progress: &mut Progress,
 ) -> Result<()> {
-    catch_unwind(AssertUnwindSafe(|| each_phase(seed, cloud, place, steps, progress)))
+    caught(|| each_phase(seed, cloud, place, steps, progress))
+}
+
+/// A fault of prefab's own is an error like any other: what comes after it is the signal.
+fn caught(step: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(step))
         .unwrap_or_else(|panic| bail!("a fault of prefab itself: {}", panic_text(panic.as_ref())))
 }
 

@@ -34,6 +34,9 @@ enum Command {
     /// Prove this node for `run`, which started this and has the last words
     #[command(hide = true)]
     Prove(boot::command::Options),
+    /// Run a task file for `prove`, which started this, and end with it
+    #[command(hide = true)]
+    ProveTasks(tasks::Options),
     /// Prove this node and tell CloudFormation, once: what cloud-init starts
     Run(boot::command::Options),
     /// Answer the peers of this node: what its systemd unit runs
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => checks::run(&options),
         Command::Prove(options) => boot::command::prove(&options),
+        Command::ProveTasks(options) => boot::command::prove_tasks(&options),
         Command::Run(options) => boot::command::run(&options),
         Command::Serve(options) => boot::command::serve(&options),
         Command::Tasks(options) => tasks::run(&options),

@@ -33,8 +33,13 @@ pub(super) fn follow(mut command: Command, progress: &mut Progress, interrupt: &
         .spawn()
         .context("starting the proof of this node")?;
     let (sender, heard) = channel();
-    if let Some(output) = child.stdout.take() {
-        std::thread::spawn(move || listen(output, |told| sender.send(told).is_ok()));
+    let listening = child
+        .stdout
+        .take()
+        .map(|output| std::thread::Builder::new().spawn(move || listen(output, |told| sender.send(told).is_ok())));
+    if let Some(Err(error)) = listening {
+        end(&mut child);
+        return Err(error).context("listening to the proof of this node");
     }
     let said = hear(&heard, progress, interrupt);
     if let Some(signal) = interrupt.signal() {

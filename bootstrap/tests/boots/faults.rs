@@ -1,10 +1,11 @@
 //! What goes wrong, how the boot must end, and the words of its reason.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::json;
 
-use crate::bed::Setup;
+use crate::bed::{Setup, entry};
 
 /// How a boot ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(crate) enum End {
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) end: End,
-    /// What the reason says, and what a person sees.
+    /// What the reason says, and what a person sees; one of several where they stand between bars.
     pub(crate) words: &'static [&'static str],
     /// Changes the machine, the services or what the node is told; boots of one fault differ by the variant.
     pub(crate) arrange: fn(&mut Setup, u32),
@@ -34,6 +35,11 @@ const fn fault(name: &'static str, end: End, words: &'static [&'static str], arr
 
 fn commands(setup: &mut Setup, commands: &[&str]) {
     setup.task["tasks"][0]["commands"] = json!(commands);
+}
+
+/// A command that knows the proof: it is above the tasks' run, which is above the command's keeper.
+pub(crate) fn in_the_proof(command: &str) -> String {
+    format!("read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; {command}")
 }
 
 /// All of them.
@@ -56,20 +62,10 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
     ),
     fault("a command kills the proof itself", End::NotReady, &["without a verdict", "signal 9"], |setup, _| {
-        commands(
-            setup,
-            &[
-                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -9 \"$proof\"; sleep 30",
-            ],
-        );
+        commands(setup, &[&in_the_proof("kill -9 \"$proof\"; sleep 30")]);
     }),
     fault("a command aborts the proof", End::NotReady, &["without a verdict", "signal 6"], |setup, _| {
-        commands(
-            setup,
-            &[
-                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -ABRT \"$proof\"; sleep 30",
-            ],
-        );
+        commands(setup, &[&in_the_proof("kill -ABRT \"$proof\"; sleep 30")]);
     }),
     fault("a command takes too long", End::NotReady, &["the tasks of task ended with"], |setup, _| {
         commands(setup, &["sleep 60"]);
@@ -120,6 +116,29 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("a peer never comes", End::NotReady, &["1 of 1 peers did not answer", "Decode0"], |setup, _| {
         setup.config["nodes"]["Decode0"] = json!({ "role": "decode", "instance_type": "p5.48xlarge" });
         setup.config["peer_deadline_seconds"] = json!(120);
+    }),
+    fault("a peer has another key", End::NotReady, &["Decode0", "without the pair's key"], |setup, variant| {
+        let secret = [u8::try_from(variant).unwrap(); 32];
+        let entry = entry("Decode0", setup.impostor, secret);
+        setup.peer("Decode0", serde_json::to_vec(&entry).unwrap());
+    }),
+    fault("a peer is no longer where it was", End::NotReady, &["Decode0", "TCP does not reach it"], |setup, _| {
+        let entry = entry("Decode0", SocketAddr::from((setup.impostor.ip(), 9)), [1; 32]);
+        setup.peer("Decode0", serde_json::to_vec(&entry).unwrap());
+    }),
+    fault("a peer's entry is none", End::NotReady, &["the roster entry of Decode0"], |setup, variant| {
+        let other = serde_json::to_vec(&entry("Decode1", setup.impostor, [1; 32])).unwrap();
+        setup.peer("Decode0", [other, b"{}".to_vec(), Vec::new()][variant as usize % 3].clone());
+    }),
+    fault("the metadata service ends in the middle and comes back", End::Ready, &[], |setup, variant| {
+        setup.behaviour["imds_lost"] = json!({ "after": 1 + variant, "seconds": 0.3 });
+    }),
+    // Who cannot have a thread panics, and who cannot have memory aborts.
+    fault("the proof gets no memory", End::NotReady, &["a fault of prefab itself|signal 6 ended it"], |setup, _| {
+        commands(setup, &[&in_the_proof("prlimit --pid \"$proof\" --as=4096")]);
+    }),
+    fault("the proof gets no file", End::NotReady, &["Too many open files"], |setup, _| {
+        commands(setup, &[&in_the_proof("prlimit --pid \"$proof\" --nofile=3")]);
     }),
     fault("the tag of the NodeConfig never comes", End::NotReady, &["no tag prefab:config"], |setup, _| {
         setup.behaviour["tags"] = json!({ "prefab:config": null });
