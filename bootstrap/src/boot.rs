@@ -189,7 +189,8 @@ fn each_phase(
     progress.enter(Phase::Configuration);
     let config = reviewed::configuration(cloud, place)?;
     let signal_seconds = u64::from(config.peer_deadline_seconds) + AFTER_PEERS.as_secs();
-    progress.learn(|known| known.signal_seconds = Some(signal_seconds));
+    let is_awaited = !record::already_signalled(place, seed, &identity.instance_id);
+    progress.learn(|known| known.signal_seconds = is_awaited.then_some(signal_seconds));
     ensure!(
         config.nodes.contains_key(&name),
         "this node is {name}, which its NodeConfig does not have; apply the spec again"

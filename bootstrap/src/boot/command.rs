@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         let mut command = Command::new(&program);
         command.arg("prove").arg("--seed").arg(&options.seed).arg("--root").arg(&options.root);
         command.arg("--hurry").arg(options.hurry.to_string());
-        supervised::follow(command, progress, &interrupt)
+        supervised::follow(command, options.place(), progress, &interrupt)
     };
     let verdict = super::run(&seed, &aws, options.place(), &proof)?;
     hand_over_answering(&options.root, &verdict);

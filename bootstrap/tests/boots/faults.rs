@@ -67,6 +67,10 @@ pub(crate) const FAULTS: &[Fault] = &[
     fault("a command aborts the proof", End::NotReady, &["without a verdict", "signal 6"], |setup, _| {
         commands(setup, &[&in_the_proof("kill -ABRT \"$proof\"; sleep 30")]);
     }),
+    fault("the proof hangs", End::NotReady, &["the proof did not end in time"], |setup, _| {
+        commands(setup, &[&in_the_proof("kill -STOP \"$proof\"; sleep 60")]);
+        setup.config["peer_deadline_seconds"] = json!(120);
+    }),
     fault("a command takes too long", End::NotReady, &["the tasks of task ended with"], |setup, _| {
         commands(setup, &["sleep 60"]);
         setup.task["tasks"][0]["timeout_seconds"] = json!(1);

@@ -146,8 +146,9 @@ fn impostor() -> SocketAddr {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            // Whoever greets finds out by itself.
-            let _gone = stream.read(&mut [0; 512]).and_then(|_| stream.write_all(&[7; 65]));
+            // The whole greeting of Prefill0, a nonce and a proof; then it listens until the other side hangs up.
+            let answered = stream.read_exact(&mut [0; 49]).and_then(|()| stream.write_all(&[7; 64]));
+            let _gone = answered.and_then(|()| stream.read(&mut [0; 64]));
         }
     });
     address
