@@ -25,11 +25,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
 
 use crate::cloud::{Cloud, Identity};
+use crate::exit::HeldElsewhere;
 use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
@@ -123,9 +124,17 @@ pub(crate) fn run(
     place: Place<'_>,
     proof: &dyn Fn(&mut Progress) -> Result<()>,
 ) -> Result<Verdict> {
-    let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
+    let lock = match Lock::take(&place.path("run/prefab/boot.lock")) {
+        Err(error) if error.is::<HeldElsewhere>() => return Err(error),
+        // One that cannot be had at all is a fault of this machine, like any other.
+        taken => taken,
+    };
     let mut progress = Progress::new(log(place));
-    let Err(error) = caught(|| proof(&mut progress)) else {
+    let proved = caught(|| {
+        let _held = lock.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        proof(&mut progress)
+    });
+    let Err(error) = proved else {
         last_words::tell(seed, cloud, place, &mut progress, None)?;
         return Ok(Verdict::Ready);
     };

@@ -11,7 +11,7 @@ pub(crate) enum Outcome {
     Done,
     /// 1: it ran, and something failed; the output says what.
     Failed,
-    /// 130 or 143: ended by a signal with this number.
+    /// 129, 130 or 143: ended by a signal with this number.
     Interrupted(u8),
 }
 

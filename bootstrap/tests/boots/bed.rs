@@ -153,7 +153,7 @@ impl<'a> Bed<'a> {
         self.begin();
         let begun = Instant::now();
         let mut child = self.command("run").spawn().unwrap();
-        if let Some(after) = (fault.ends_after)(variant) {
+        if let Some((after, signal)) = (fault.ends_after)(variant) {
             // Once it says anything, it listens for signals.
             let said = self.folder.path().join("said");
             while begun.elapsed() < PATIENCE && fs::metadata(&said).is_ok_and(|file| file.len() == 0) {
@@ -162,7 +162,7 @@ impl<'a> Bed<'a> {
             std::thread::sleep(after);
             let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
             // It may have ended before.
-            let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ended = rustix::process::kill_process(pid, signal);
         }
         let exit = wait(&mut child, begun, fault.name);
         let read = |name: &str| self.read(name);

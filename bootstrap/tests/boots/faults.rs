@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::bed::{Setup, entry};
@@ -25,8 +26,8 @@ pub(crate) struct Fault {
     pub(crate) words: &'static [&'static str],
     /// Changes the machine, the services or what the node is told; boots of one fault differ by the variant.
     pub(crate) arrange: fn(&mut Setup, u32),
-    /// When SIGTERM comes.
-    pub(crate) ends_after: fn(u32) -> Option<Duration>,
+    /// When a signal to end comes, and which.
+    pub(crate) ends_after: fn(u32) -> Option<(Duration, Signal)>,
 }
 
 const fn fault(name: &'static str, end: End, words: &'static [&'static str], arrange: fn(&mut Setup, u32)) -> Fault {
@@ -170,11 +171,28 @@ pub(crate) const FAULTS: &[Fault] = &[
         setup.behaviour["signal_unavailable"] = json!(variant % 4);
     }),
     Fault {
-        ends_after: |variant| Some(Duration::from_millis(u64::from(variant) * 40)),
+        ends_after: |variant| Some((Duration::from_millis(u64::from(variant) * 40), Signal::TERM)),
         ..fault("SIGTERM", End::NotReady, &["told to end by signal 15"], |setup, _| {
             commands(setup, &["sleep 60"]);
         })
     },
+    Fault {
+        ends_after: |variant| Some((Duration::from_millis(u64::from(variant) * 40), Signal::HUP)),
+        ..fault("its terminal hangs up", End::NotReady, &["told to end by signal 1 "], |setup, _| {
+            commands(setup, &["sleep 60"]);
+        })
+    },
+    fault("something lies where its lock belongs", End::NotReady, &["lock"], |setup, variant| {
+        let (folder, lock) = (setup.root.join("run"), setup.root.join("run/prefab/boot.lock"));
+        match variant % 3 {
+            0 => std::fs::create_dir_all(lock).unwrap(),
+            1 => std::fs::write(folder, "").unwrap(),
+            _ => {
+                std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+                std::os::unix::fs::symlink("/nowhere", lock).unwrap();
+            }
+        }
+    }),
     fault("disk full: the node's state", End::NotReady, &["No space left"], |setup, variant| {
         setup.small = Some(("var/lib/prefab", 4 * (1 + variant % 2)));
         commands(setup, &["true"]);
