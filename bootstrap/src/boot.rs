@@ -27,12 +27,13 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
 
 use crate::bench::peer::House;
 use crate::cloud::{Cloud, Folder, Identity};
+use crate::exit::HeldElsewhere;
 use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
@@ -136,9 +137,17 @@ pub(crate) fn run(
     place: Place<'_>,
     proof: &dyn Fn(&mut Progress) -> Result<()>,
 ) -> Result<Verdict> {
-    let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
+    let lock = match Lock::take(&place.path("run/prefab/boot.lock")) {
+        Err(error) if error.is::<HeldElsewhere>() => return Err(error),
+        // One that cannot be had at all is a fault of this machine, like any other.
+        taken => taken,
+    };
     let mut progress = Progress::new(log(place));
-    let Err(error) = proof(&mut progress) else {
+    let proved = caught(|| {
+        let _held = lock.as_ref().map_err(|error| anyhow!("{error:#}"))?;
+        proof(&mut progress)
+    });
+    let Err(error) = proved else {
         last_words::tell(seed, cloud, place, &mut progress, None)?;
         return Ok(Verdict::Ready);
     };
@@ -155,7 +164,7 @@ fn log(place: Place<'_>) -> Log {
     Log::open(&place.path("dev/console"), &place.path("var/log/prefab-boot.jsonl"))
 }
 
-/// Proves the node; a fault of prefab's own is a reason like any other.
+/// Proves the node.
 ///
 /// # Errors
 /// Why the node is not ready.
@@ -166,7 +175,12 @@ pub(crate) fn prove(
     steps: &Steps<'_>,
     progress: &mut Progress,
 ) -> Result<()> {
-    catch_unwind(AssertUnwindSafe(|| each_phase(seed, cloud, place, steps, progress)))
+    caught(|| each_phase(seed, cloud, place, steps, progress))
+}
+
+/// A fault of prefab's own is an error like any other: what comes after it is the signal.
+fn caught(step: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(step))
         .unwrap_or_else(|panic| bail!("a fault of prefab itself: {}", panic_text(panic.as_ref())))
 }
 
@@ -197,7 +211,8 @@ fn each_phase(
     progress.enter(Phase::Configuration);
     let config = reviewed::configuration(cloud, place)?;
     let signal_seconds = u64::from(config.peer_deadline_seconds) + AFTER_PEERS.as_secs();
-    progress.learn(|known| known.signal_seconds = Some(signal_seconds));
+    let is_awaited = !record::already_signalled(place, seed, &identity.instance_id);
+    progress.learn(|known| known.signal_seconds = is_awaited.then_some(signal_seconds));
     ensure!(
         config.nodes.contains_key(&name),
         "this node is {name}, which its NodeConfig does not have; apply the spec again"

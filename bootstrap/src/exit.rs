@@ -15,7 +15,7 @@ pub(crate) enum Outcome {
     Failed,
     /// 5: measured, and kept on disk, but not logged.
     NotLogged,
-    /// 130 or 143: ended by a signal with this number.
+    /// 129, 130 or 143: ended by a signal with this number.
     Interrupted(u8),
 }
 

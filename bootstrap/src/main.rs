@@ -41,6 +41,9 @@ enum Command {
     /// Prove this node for `run`, which started this and has the last words
     #[command(hide = true)]
     Prove(boot::command::Options),
+    /// Run a task file for `prove`, which started this, and end with it
+    #[command(hide = true)]
+    ProveTasks(tasks::Options),
     /// Prove this node and tell CloudFormation, once: what cloud-init starts
     Run(boot::command::Options),
     /// Answer the peers of this node: what its systemd unit runs
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::MlflowLog(options) => mlflow::log(&options),
         Command::MlflowSync(options) => mlflow::sync(&options),
         Command::Prove(options) => boot::command::prove(&options),
+        Command::ProveTasks(options) => boot::command::prove_tasks(&options),
         Command::Run(options) => boot::command::run(&options),
         Command::Serve(options) => boot::command::serve(&options),
         Command::Tasks(options) => tasks::run(&options),

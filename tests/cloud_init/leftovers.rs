@@ -19,6 +19,14 @@ fn processes_of(lab: &str) -> Vec<PathBuf> {
     all.filter(|path| path.join("mountinfo").exists()).filter(of_lab).collect()
 }
 
+/// Control groups of the whole machine that carry the lab's name.
+fn groups_of(lab: &str) -> Vec<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc");
+    let folders = mounts.lines().filter(|line| line.contains(" cgroup2 ")).filter_map(|line| line.split(' ').nth(1));
+    let entries = folders.filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains(lab)).collect()
+}
+
 /// The links and named namespaces of this machine itself.
 fn network() -> (Vec<String>, Vec<String>) {
     let names = |folder: &str| {
@@ -34,8 +42,8 @@ fn network() -> (Vec<String>, Vec<String>) {
 #[track_caller]
 fn assert_soon_gone(lab: &str) {
     let begun = Instant::now();
-    while !processes_of(lab).is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", processes_of(lab));
+    while !processes_of(lab).is_empty() || !groups_of(lab).is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?} {:?}", processes_of(lab), groups_of(lab));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -51,6 +59,18 @@ fn busy_lab() -> Option<Lab> {
     assert_eq!(line, "final\n");
     // Init, services and the node: nsenter, namespaces, shell.
     assert!(processes_of(lab.name()).len() > 4);
+    std::thread::spawn(move || power.wait());
+    drop(node);
+
+    // Another one, whose systemd makes control groups.
+    let node = Node::new(&lab, 2, &program());
+    node.behave(false);
+    let mut power = lab.switch_on(node.address());
+    let begun = Instant::now();
+    while !groups_of(lab.name()).iter().any(|group| group.join("system.slice").exists()) {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no control group: {:?}", power.try_wait());
+        std::thread::sleep(Duration::from_millis(20));
+    }
     std::thread::spawn(move || power.wait());
     drop(node);
     Some(lab)

@@ -37,7 +37,7 @@ lacks() {
       mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m' 2>/dev/null; then
     echo "overlay mounts"
   elif ! unshare --mount --cgroup bash -c 'mkdir -p /run/lock && mount -t tmpfs tmpfs /run/lock && cd /run/lock && mkdir g &&
-      mount -t cgroup2 g g && mkdir g/prefab-try && rmdir g/prefab-try' 2>/dev/null; then
+      mount -t cgroup2 g g && mktemp -d g/prefab-try-XXXXXXXX | xargs rmdir' 2>/dev/null; then
     echo "control groups of version 2"
   elif [[ ! -d $place && -z $(archive) ]]; then
     echo "Debian's archive among the sources of apt"

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use prefab::user_data::{self, LIMIT_BYTES, Part, SEED_FIELDS, Surroundings};
 use prefab_contract::node_seed::NodeSeed;
+use prefab_contract::task_file::TaskFile;
 use serde_json::json;
 
 use super::{Node, seed, sha256_of};
@@ -41,6 +42,17 @@ fn the_worst_case_is_the_size_with_the_longest_values() {
     let script = user_data::render(&longest_seed());
     assert_eq!(script.len(), user_data::worst_case_bytes());
     assert!(script.len() <= LIMIT_BYTES);
+}
+
+/// K032: an empty entry of a list of commands is an error that names its place, never a command less.
+#[test]
+fn an_empty_command_is_refused_by_its_place() {
+    let file = r#"{ "version": 1, "name": "extra", "tasks": [
+        { "id": "01", "name": "Extra commands", "commands": ["echo a", null, ""] }
+    ] }"#;
+    let refused = TaskFile::parse(file.as_bytes()).expect_err("two of the commands are none");
+    let places: Vec<_> = refused.iter().map(|finding| finding.path.as_str()).collect();
+    assert_eq!(places, ["tasks[0].commands[1]", "tasks[0].commands[2]"]);
 }
 
 #[test]

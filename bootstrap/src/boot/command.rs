@@ -21,6 +21,7 @@ use crate::checks;
 use crate::cloud::{Aws, Cloud, FolderOptions};
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
+use crate::tasks;
 
 /// Options of `run`, `prove` and `serve`
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         let mut command = Command::new(&program);
         command.arg("prove").arg("--seed").arg(&options.seed).arg("--root").arg(&options.root);
         command.arg("--hurry").arg(options.hurry.to_string());
-        supervised::follow(command, progress, &interrupt)
+        supervised::follow(command, options.place(), progress, &interrupt)
     };
     let verdict = super::run(&seed, &aws, options.place(), &proof)?;
     hand_over_answering(&options.root, &verdict);
@@ -74,8 +75,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
 /// # Errors
 /// There is no seed.
 pub(crate) fn prove(options: &Options) -> Result<Outcome> {
-    // The kernel ends this process with its supervisor: without it nobody would signal.
-    set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the supervisor")?;
+    end_with_parent()?;
     spare_from_the_kernel(AS_ANY);
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
@@ -100,6 +100,20 @@ pub(crate) fn prove(options: &Options) -> Result<Outcome> {
     });
     // The verdict is the answer, whatever it is.
     Ok(Outcome::Done)
+}
+
+/// Runs a task file as a part of a proof.
+///
+/// # Errors
+/// As [`tasks::run`].
+pub(crate) fn prove_tasks(options: &tasks::Options) -> Result<Outcome> {
+    end_with_parent()?;
+    tasks::run(options)
+}
+
+/// Has the kernel end this process when its parent ends: nothing of a proof goes on when nobody is left to signal.
+fn end_with_parent() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the parent")
 }
 
 /// Answers peers until it is told to end.
@@ -183,7 +197,7 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &Valu
         let path = root.join("var/lib/prefab/task-files").join(format!("{name}.json"));
         write_whole(&path, text, 0o600)?;
         let mut command = Command::new(&program);
-        command.arg("tasks").arg(&path).arg("--state-dir").arg(root.join("var/lib/prefab"));
+        command.arg("prove-tasks").arg(&path).arg("--state-dir").arg(root.join("var/lib/prefab"));
         for (secret, arn) in &config.secrets {
             command.arg("--secret").arg(format!("{secret}={arn}"));
         }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use prefab_contract::node_seed::NodeSeed;
 
 use super::phase::Phase;
-use super::{NODE_TAG, Place, Progress, record};
+use super::{NODE_TAG, Place, Progress, caught, record};
 use crate::cloud::Cloud;
 
 /// How long the last words are tried again at least: CloudFormation waits for them, and nothing else is left to do.
@@ -35,7 +35,7 @@ pub(super) fn tell(
     if let Some((phase, reason)) = failure {
         log.say("not ready", &format!("{}: {reason}", phase.name()));
     }
-    if let Err(error) = record.keep(cloud, seed, place) {
+    if let Err(error) = caught(|| record.keep(cloud, seed, place)) {
         log.say("the reason could not be kept everywhere", &format!("{error:#}"));
     }
     log.enter(Phase::Signal);

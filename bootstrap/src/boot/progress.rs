@@ -15,7 +15,7 @@ pub(crate) struct Known {
     pub(super) identity: Option<Identity>,
     /// Its logical id.
     pub(super) name: Option<String>,
-    /// How long CloudFormation waits for this node, seconds, as far as the configuration says.
+    /// How long CloudFormation waits for this node, seconds, as far as the configuration says; none when it waits no more.
     pub(super) signal_seconds: Option<u64>,
     /// How long this boot went on before the machine rebooted, milliseconds.
     pub(super) before_milliseconds: u64,

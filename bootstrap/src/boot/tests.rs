@@ -180,6 +180,17 @@ fn a_failed_check_a_panic_and_a_dead_network_are_each_one_failure_signal_with_th
 }
 
 #[test]
+fn a_panic_beside_the_proof_is_a_failure_signal_too() {
+    let (account, config) = Account::with(&config());
+    let root = tempfile::tempdir().unwrap();
+    let (seed, cloud) = (seed(), account.seen_by("Prefill0", &config, "i-1"));
+    let verdict = run(&seed, &cloud, Place { root: root.path(), hurry: 100 }, &|_| panic!("no thread")).unwrap();
+    let Verdict::NotReady { reason, .. } = verdict else { panic!("{verdict:?}") };
+    assert_eq!(reason, "a fault of prefab itself: no thread");
+    assert_eq!(account.signals(), [("Prefill0".into(), "i-1".into(), false)]);
+}
+
+#[test]
 fn what_was_not_reviewed_is_not_used() {
     for key in ["config/", "bootstrap/", "tasks/"] {
         let (account, config) = Account::with(&config());

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use prefab_contract::engine::PairKey;
 use prefab_contract::roster::{RosterEntry, pair_key};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::greeting;
 use crate::cloud::Cloud;
@@ -16,6 +17,17 @@ use crate::cloud::Cloud;
 const MOST_AT_ONCE: usize = 64;
 /// How often the listener looks whether to end.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Waits until somebody comes, for one look at most. Whoever is not let in at once fills the kernel's queue, and behind a
+/// full queue everybody waits a second.
+fn wait(listener: &TcpListener, error: &std::io::Error) {
+    let look = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK.subsec_nanos()) };
+    let mut ready = [PollFd::new(listener, PollFlags::IN)];
+    // Without files or memory nobody can be let in, although somebody is there.
+    if error.kind() != std::io::ErrorKind::WouldBlock || poll(&mut ready, Some(&look)).is_err() {
+        std::thread::sleep(LOOK);
+    }
+}
 
 /// Answers until it is told to end.
 pub(crate) struct Answering<'a> {
@@ -48,8 +60,8 @@ impl Answering<'_> {
                 let stream = match listener.accept() {
                     Ok((stream, _)) if open.load(Ordering::Relaxed) < MOST_AT_ONCE => stream,
                     Ok(_) => continue,
-                    Err(_) => {
-                        std::thread::sleep(LOOK);
+                    Err(error) => {
+                        wait(listener, &error);
                         continue;
                     }
                 };

@@ -1,10 +1,12 @@
 //! What goes wrong, how the boot must end, and the words of its reason.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 
-use crate::bed::Setup;
+use crate::bed::{Setup, entry};
 
 /// How a boot ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,12 +22,12 @@ pub(crate) enum End {
 pub(crate) struct Fault {
     pub(crate) name: &'static str,
     pub(crate) end: End,
-    /// What the reason says, and what a person sees.
+    /// What the reason says, and what a person sees; one of several where they stand between bars.
     pub(crate) words: &'static [&'static str],
     /// Changes the machine, the services or what the node is told; boots of one fault differ by the variant.
     pub(crate) arrange: fn(&mut Setup, u32),
-    /// When SIGTERM comes.
-    pub(crate) ends_after: fn(u32) -> Option<Duration>,
+    /// When a signal to end comes, and which.
+    pub(crate) ends_after: fn(u32) -> Option<(Duration, Signal)>,
 }
 
 const fn fault(name: &'static str, end: End, words: &'static [&'static str], arrange: fn(&mut Setup, u32)) -> Fault {
@@ -34,6 +36,11 @@ const fn fault(name: &'static str, end: End, words: &'static [&'static str], arr
 
 fn commands(setup: &mut Setup, commands: &[&str]) {
     setup.task["tasks"][0]["commands"] = json!(commands);
+}
+
+/// A command that knows the proof: it is above the tasks' run, which is above the command's keeper.
+pub(crate) fn in_the_proof(command: &str) -> String {
+    format!("read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; {command}")
 }
 
 /// All of them.
@@ -56,20 +63,14 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
     ),
     fault("a command kills the proof itself", End::NotReady, &["without a verdict", "signal 9"], |setup, _| {
-        commands(
-            setup,
-            &[
-                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -9 \"$proof\"; sleep 30",
-            ],
-        );
+        commands(setup, &[&in_the_proof("kill -9 \"$proof\"; sleep 30")]);
     }),
     fault("a command aborts the proof", End::NotReady, &["without a verdict", "signal 6"], |setup, _| {
-        commands(
-            setup,
-            &[
-                "read -r _ _ _ run _ < /proc/$PPID/stat; read -r _ _ _ proof _ < \"/proc/$run/stat\"; kill -ABRT \"$proof\"; sleep 30",
-            ],
-        );
+        commands(setup, &[&in_the_proof("kill -ABRT \"$proof\"; sleep 30")]);
+    }),
+    fault("the proof hangs", End::NotReady, &["the proof did not end in time"], |setup, _| {
+        commands(setup, &[&in_the_proof("kill -STOP \"$proof\"; sleep 60")]);
+        setup.config["peer_deadline_seconds"] = json!(120);
     }),
     fault("a command takes too long", End::NotReady, &["the tasks of task ended with"], |setup, _| {
         commands(setup, &["sleep 60"]);
@@ -121,6 +122,29 @@ pub(crate) const FAULTS: &[Fault] = &[
         setup.config["nodes"]["Decode0"] = json!({ "role": "decode", "instance_type": "p5.48xlarge" });
         setup.config["peer_deadline_seconds"] = json!(120);
     }),
+    fault("a peer has another key", End::NotReady, &["Decode0", "without the pair's key"], |setup, variant| {
+        let secret = [u8::try_from(variant).unwrap(); 32];
+        let entry = entry("Decode0", setup.impostor, secret);
+        setup.peer("Decode0", serde_json::to_vec(&entry).unwrap());
+    }),
+    fault("a peer is no longer where it was", End::NotReady, &["Decode0", "TCP does not reach it"], |setup, _| {
+        let entry = entry("Decode0", SocketAddr::from((setup.impostor.ip(), 9)), [1; 32]);
+        setup.peer("Decode0", serde_json::to_vec(&entry).unwrap());
+    }),
+    fault("a peer's entry is none", End::NotReady, &["the roster entry of Decode0"], |setup, variant| {
+        let other = serde_json::to_vec(&entry("Decode1", setup.impostor, [1; 32])).unwrap();
+        setup.peer("Decode0", [other, b"{}".to_vec(), Vec::new()][variant as usize % 3].clone());
+    }),
+    fault("the metadata service ends in the middle and comes back", End::Ready, &[], |setup, variant| {
+        setup.behaviour["imds_lost"] = json!({ "after": 1 + variant, "seconds": 0.3 });
+    }),
+    // Who cannot have a thread panics, and who cannot have memory aborts.
+    fault("the proof gets no memory", End::NotReady, &["a fault of prefab itself|signal 6 ended it"], |setup, _| {
+        commands(setup, &[&in_the_proof("prlimit --pid \"$proof\" --as=4096")]);
+    }),
+    fault("the proof gets no file", End::NotReady, &["Too many open files"], |setup, _| {
+        commands(setup, &[&in_the_proof("prlimit --pid \"$proof\" --nofile=3")]);
+    }),
     fault("the tag of the NodeConfig never comes", End::NotReady, &["no tag prefab:config"], |setup, _| {
         setup.behaviour["tags"] = json!({ "prefab:config": null });
     }),
@@ -147,11 +171,28 @@ pub(crate) const FAULTS: &[Fault] = &[
         setup.behaviour["signal_unavailable"] = json!(variant % 4);
     }),
     Fault {
-        ends_after: |variant| Some(Duration::from_millis(u64::from(variant) * 40)),
+        ends_after: |variant| Some((Duration::from_millis(u64::from(variant) * 40), Signal::TERM)),
         ..fault("SIGTERM", End::NotReady, &["told to end by signal 15"], |setup, _| {
             commands(setup, &["sleep 60"]);
         })
     },
+    Fault {
+        ends_after: |variant| Some((Duration::from_millis(u64::from(variant) * 40), Signal::HUP)),
+        ..fault("its terminal hangs up", End::NotReady, &["told to end by signal 1 "], |setup, _| {
+            commands(setup, &["sleep 60"]);
+        })
+    },
+    fault("something lies where its lock belongs", End::NotReady, &["lock"], |setup, variant| {
+        let (folder, lock) = (setup.root.join("run"), setup.root.join("run/prefab/boot.lock"));
+        match variant % 3 {
+            0 => std::fs::create_dir_all(lock).unwrap(),
+            1 => std::fs::write(folder, "").unwrap(),
+            _ => {
+                std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+                std::os::unix::fs::symlink("/nowhere", lock).unwrap();
+            }
+        }
+    }),
     fault("disk full: the node's state", End::NotReady, &["No space left"], |setup, variant| {
         setup.small = Some(("var/lib/prefab", 4 * (1 + variant % 2)));
         commands(setup, &["true"]);

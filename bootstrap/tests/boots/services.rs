@@ -1,10 +1,13 @@
 //! One instance of the stand-in services, told anew for each boot.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,6 +21,7 @@ pub(crate) struct Services {
     folder: TempDir,
     child: Child,
     port: u16,
+    impostor: SocketAddr,
 }
 
 fn root() -> PathBuf {
@@ -25,7 +29,12 @@ fn root() -> PathBuf {
 }
 
 impl Services {
-    pub(crate) fn start() -> Self {
+    /// Nothing, and a word about it, for who is not root.
+    pub(crate) fn start() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: each node needs a network and disks of its own, which only root can make");
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bucket")).unwrap();
         // A network of its own, in which the node has an address that is not the loopback's: a node that was told it is
@@ -47,7 +56,23 @@ impl Services {
             .expect("python3 is there; `make setup` has looked");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { port: line.trim().parse().expect("a port"), folder, child }
+        let impostor = within(child.id(), impostor);
+        Some(Self { port: line.trim().parse().expect("a port"), folder, child, impostor })
+    }
+
+    /// Where somebody answers every greeting without knowing a key.
+    pub(crate) fn impostor(&self) -> SocketAddr {
+        self.impostor
+    }
+
+    /// Does something in the services' network.
+    pub(crate) fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
+        within(self.child.id(), act)
+    }
+
+    /// An object of the bucket, once it is there.
+    pub(crate) fn object(&self, key: &str) -> Option<Vec<u8>> {
+        fs::read(self.path("bucket").join(key.replace('/', "%2F"))).ok()
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -62,7 +87,7 @@ impl Services {
     }
 
     /// A new boot: nothing was asked yet, and only these objects are in the bucket.
-    pub(crate) fn begin(&self, behaviour: &Value, objects: &[(String, Vec<u8>)]) {
+    pub(crate) fn begin<'a>(&self, behaviour: &Value, objects: impl Iterator<Item = &'a (String, Vec<u8>)>) {
         for name in ["requests.jsonl", "signals.jsonl"] {
             let _none = fs::remove_file(self.path(name));
         }
@@ -100,4 +125,31 @@ impl Drop for Services {
         drop(self.child.stdin.take());
         let _ended = self.child.wait();
     }
+}
+
+/// Does something in the network of a process, on a thread of its own: a thread stays where it has gone.
+fn within<T: Send>(process: u32, act: impl FnOnce() -> T + Send) -> T {
+    let network = fs::File::open(format!("/proc/{process}/ns/net")).unwrap();
+    std::thread::scope(|scope| {
+        let there = scope.spawn(|| {
+            move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            act()
+        });
+        there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// Answers as a node would, with bytes of the right number, for as long as this process lives.
+fn impostor() -> SocketAddr {
+    let listener = TcpListener::bind((ADDRESS, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // The whole greeting of Prefill0, a nonce and a proof; then it listens until the other side hangs up.
+            let answered = stream.read_exact(&mut [0; 49]).and_then(|()| stream.write_all(&[7; 64]));
+            let _gone = answered.and_then(|()| stream.read(&mut [0; 64]));
+        }
+    });
+    address
 }
