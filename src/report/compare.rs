@@ -149,6 +149,11 @@ impl Comparison {
         self.contrasts.iter().filter(|contrast| contrast.verdict.is_regression())
     }
 
+    /// Whether names must tell how blocks lay in memory.
+    pub(super) fn several_layouts(&self) -> bool {
+        self.contrasts.iter().any(|it| it.case.layout != self.contrasts[0].case.layout)
+    }
+
     /// Whether any figure could be judged at all.
     pub fn says_something(&self) -> bool {
         self.contrasts.iter().any(|contrast| !matches!(contrast.verdict, Verdict::NotJudged { .. }))

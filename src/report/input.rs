@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use sha2::Digest as _;
 
 use super::number::as_f64;
+use super::plain;
 use super::statistics::{self, Bootstrap, Interval};
 use crate::units::grouped;
 
@@ -63,13 +64,15 @@ impl Inputs {
                  write it anew"
             ))
         })?;
+        let json = plain::tamed(json);
+        let name = &plain::tamed_text(name);
         let sha256 = Sha256::from_bytes(sha2::Sha256::digest(bytes).into());
         if json.get("cases").is_some() {
             let content = typed(json, bench_report::SCHEMA_VERSION).map_err(refuse)?;
-            self.benches.push(Document { name: name.to_owned(), sha256, content });
+            self.benches.push(Document { name: name.clone(), sha256, content });
         } else if json.get("checks").is_some() {
             let content = typed(json, check_report::SCHEMA_VERSION).map_err(refuse)?;
-            self.checks.push(Document { name: name.to_owned(), sha256, content });
+            self.checks.push(Document { name: name.clone(), sha256, content });
         } else {
             return Err(refuse(
                 "found JSON with neither `cases` nor `checks`, expected a report of `prefab-bootstrap bench --json` or \
