@@ -148,9 +148,9 @@ impl Located<'_> {
     }
 
     /// Bandwidth with its interval, in GB/s, where there are rounds enough.
-    pub(super) fn bandwidth(&self) -> Option<Interval> {
+    pub(super) fn bandwidth(&self, bootstrap: Bootstrap) -> Option<Interval> {
         let told = self.case.gb_per_s?;
-        let median_us = statistics::quantile_interval(&[&self.case.rounds_us], 0.5, Bootstrap::QUICK)?;
+        let median_us = statistics::quantile_interval(&[&self.case.rounds_us], 0.5, bootstrap)?;
         Some(median_us.map_decreasing(|us| told * median_us.estimate / us))
     }
 

@@ -2,15 +2,16 @@
 
 use super::Context;
 use crate::report::compare::{Comparison, Contrast, Metric, Settings, Verdict, text, within};
-use crate::report::input::letter;
+use crate::report::input::{Inputs, letter};
 use crate::report::model::{Column, Exhibit, Headline, Row, Section, Severity, Table};
 use crate::report::number::{figure, optional};
+use crate::report::statistics::QUICK;
 
 /// More contrasts than these are shown on demand.
 const MOST_ROWS: usize = 24;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let all = comparisons(context);
+    let all = &context.contrasts;
     let mut text = Vec::new();
     let has_efa = all.iter().any(|(_, it)| it.contrasts.iter().any(|it| is_efa(&it.other_side)));
     if !has_efa {
@@ -32,8 +33,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
 
 /// The largest prompt of the default operation by EFA and by TCP.
 pub(super) fn headline(context: &Context<'_>) -> Option<Headline> {
-    let all = comparisons(context);
-    let contrasts = all.iter().flat_map(|(_, it)| &it.contrasts);
+    let contrasts = context.contrasts.iter().flat_map(|(_, it)| &it.contrasts);
     let best = contrasts
         .filter(|it| it.metric == Metric::Bandwidth && is_efa(&it.other_side) && it.ratio.is_some())
         .max_by_key(|it| (it.case.operation == "read", it.case.prompt_tokens))?;
@@ -49,11 +49,12 @@ fn is_efa(transport: &str) -> bool {
 }
 
 /// Of each document that has more than one transport.
-fn comparisons(context: &Context<'_>) -> Vec<(String, Comparison)> {
-    let documents = context.inputs.benches.iter().enumerate();
+pub(super) fn contrasts(inputs: &Inputs) -> Vec<(String, Comparison)> {
+    let settings = Settings { draws: QUICK, ..Settings::default() };
+    let documents = inputs.benches.iter().enumerate();
     let compared = documents.filter_map(|(number, bench)| {
         let runs = std::slice::from_ref(bench);
-        within::of_runs(&bench.name, runs, Settings::default()).ok().map(|comparison| (letter(number), comparison))
+        within::of_runs(&bench.name, runs, settings).ok().map(|comparison| (letter(number), comparison))
     });
     compared.collect()
 }
