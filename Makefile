@@ -7,13 +7,13 @@ NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
 TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux setpriv:util-linux
-# What boots in real cloud-init need besides, which only root can have.
-ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
+# What boots in real cloud-init and looking at a report's page need besides, which only root can install.
+ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux chromium:chromium
 # What the libfabric tests compile against and load, as header:package of Debian; only root can have it.
 HEADERS := rdma/fabric.h:libfabric-dev
 SKIPPED := target/skipped.txt
 
-.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric demo test lint bench clean
+.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric chromium demo test lint bench clean
 
 # What the caller's environment says of flags and wrappers does not change a release.
 RELEASE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET $(CARGO)
@@ -53,7 +53,7 @@ same-bytes: build
 	tests/release/same_bytes.sh $(DIST) prefab $(NODE_PROGRAMS)
 
 # The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
-setup: tools venv cloud-init-root libfabric
+setup: tools venv cloud-init-root libfabric chromium
 
 tools:
 	@missing=; tools='$(TOOLS)'; if [ "$$(id -u)" = 0 ]; then tools="$$tools $(ROOT_TOOLS)"; fi; \
@@ -77,6 +77,10 @@ cloud-init-root: tools
 libfabric: cloud-init-root
 	@for header in $(HEADERS); do [ -e "/usr/include/$${header%%:*}" ] || \
 	  echo "libfabric-headers: layouts of libfabric and its stub provider, because this machine lacks $${header##*:}" >> $(SKIPPED); done
+
+chromium: cloud-init-root
+	@command -v chromium >/dev/null || \
+	  echo "chromium: looking at a report's page in a browser, because this machine lacks chromium" >> $(SKIPPED)
 
 venv: $(VENV)/requirements.done
 
@@ -108,6 +112,7 @@ bench: build $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
 	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
+	$(PYTHON) tests/bench/report.py $(DIST)/prefab
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \
 	  $(PYTHON) -B tests/bench/transfer $(DIST)/prefab-bootstrap --json target/bench-peers.json
 

@@ -14,6 +14,7 @@ mod release;
 mod bench_harness;
 mod cloud_init;
 mod licences;
+mod report;
 mod specs;
 mod synth;
 mod user_data;

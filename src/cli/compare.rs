@@ -35,10 +35,11 @@ impl Compare {
             Ok(sides) => sides,
             Err(refused) => return refuse(streams, &refused),
         };
-        let comparison = match compare::compare(&sides, Settings { tolerance: self.tolerance / 100.0 }) {
-            Ok(comparison) => comparison,
-            Err(refusals) => return refuse(streams, &refusals),
-        };
+        let comparison =
+            match compare::compare(&sides, Settings { tolerance: self.tolerance / 100.0, ..Settings::default() }) {
+                Ok(comparison) => comparison,
+                Err(refusals) => return refuse(streams, &refusals),
+            };
         if self.json {
             writeln!(streams.out, "{}", serde_json::to_string_pretty(&comparison)?)?;
         } else if self.csv {

@@ -18,6 +18,7 @@ use serde::Serialize;
 pub use self::judgement::{Contrast, Metric, Verdict};
 pub use self::matching::Likeness;
 use super::input::{Document, Located, letter};
+use super::statistics::THOROUGH;
 
 /// One side of a comparison: a run, or several of the same thing, whose differences then count as noise.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +34,13 @@ pub struct Side {
 pub struct Settings {
     /// Smaller differences do not count, however sure they are: 0.03 is 3 %.
     pub tolerance: f64,
+    /// Samples drawn for all intervals together.
+    pub draws: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { tolerance: 0.03 }
+        Self { tolerance: 0.03, draws: THOROUGH }
     }
 }
 
@@ -147,6 +150,11 @@ impl Comparison {
     /// Figures that got worse beyond noise, and cases that no longer run, run right, or run the same way.
     pub fn regressions(&self) -> impl Iterator<Item = &Contrast> {
         self.contrasts.iter().filter(|contrast| contrast.verdict.is_regression())
+    }
+
+    /// Whether names must tell how blocks lay in memory.
+    pub(super) fn several_layouts(&self) -> bool {
+        self.contrasts.iter().any(|it| it.case.layout != self.contrasts[0].case.layout)
     }
 
     /// Whether any figure could be judged at all.

@@ -60,7 +60,7 @@ struct Page<'a> {
     lead: Vec<Word>,
     headlines: Vec<HeadlineView>,
     notices: Vec<NoticeView>,
-    sections: Vec<SectionView<'a>>,
+    sections: Vec<SectionView>,
     sources: Vec<SourceView<'a>>,
 }
 
@@ -79,17 +79,17 @@ struct NoticeView {
 }
 
 #[derive(Serialize)]
-struct SectionView<'a> {
+struct SectionView {
     id: &'static str,
     title: &'static str,
     text: Vec<Vec<Word>>,
-    exhibits: Vec<ExhibitView<'a>>,
+    exhibits: Vec<ExhibitView>,
 }
 
 #[derive(Serialize)]
-struct ExhibitView<'a> {
+struct ExhibitView {
     plot: Option<PlotView>,
-    table: TableView<'a>,
+    table: TableView,
 }
 
 #[derive(Serialize)]
@@ -100,17 +100,19 @@ struct PlotView {
 }
 
 #[derive(Serialize)]
-struct TableView<'a> {
+struct TableView {
+    /// From 1, over the whole page: captions may repeat.
+    number: usize,
     caption: String,
     folded: bool,
     rows_told: String,
-    columns: Vec<ColumnView<'a>>,
+    columns: Vec<ColumnView>,
     rows: Vec<RowView>,
 }
 
 #[derive(Serialize)]
-struct ColumnView<'a> {
-    name: &'a str,
+struct ColumnView {
+    name: String,
     numeric: bool,
 }
 
@@ -145,12 +147,13 @@ struct Word {
 impl<'a> Page<'a> {
     fn of(report: &'a ReportModel) -> Self {
         let mut plots = Vec::new();
+        let mut tables = 0;
         let sections = std::iter::once(&report.overview).chain(&report.sections);
-        let sections = sections.map(|section| section_view(section, &mut plots)).collect();
+        let sections = sections.map(|section| section_view(section, &mut plots, &mut tables)).collect();
         let headline = |it: &Headline| HeadlineView {
-            label: plain::visible(&it.label),
-            value: plain::visible(&it.value),
-            detail: plain::visible(&it.detail),
+            label: shown(&it.label),
+            value: shown(&it.value),
+            detail: shown(&it.detail),
         };
         Self {
             policy: policy(),
@@ -159,7 +162,7 @@ impl<'a> Page<'a> {
             library: *LIBRARY,
             charts: CHARTS,
             plots: script_json(&plots),
-            title: plain::visible(&report.title),
+            title: shown(&report.title),
             lead: words(&report.lead),
             headlines: report.headlines.iter().map(headline).collect(),
             notices: report
@@ -175,28 +178,24 @@ impl<'a> Page<'a> {
             sources: report
                 .sources
                 .iter()
-                .map(|it| SourceView {
-                    letter: &it.letter,
-                    name: plain::visible(&it.name),
-                    sha256: &it.sha256,
-                    kind: it.kind,
-                })
+                .map(|it| SourceView { letter: &it.letter, name: shown(&it.name), sha256: &it.sha256, kind: it.kind })
                 .collect(),
         }
     }
 }
 
-fn section_view<'a>(section: &'a Section, plots: &mut Vec<&'a Plot>) -> SectionView<'a> {
+fn section_view<'a>(section: &'a Section, plots: &mut Vec<&'a Plot>, tables: &mut usize) -> SectionView {
     let exhibits = section.exhibits.iter().map(|exhibit| {
         let plot = match exhibit {
             Exhibit::Plot { plot, .. } => {
                 plots.push(plot);
-                let (title, description) = (plain::visible(&plot.title), plain::visible(&plot.description));
+                let (title, description) = (shown(&plot.title), shown(&plot.description));
                 Some(PlotView { number: plots.len() - 1, title, description })
             }
             Exhibit::Table(_) => None,
         };
-        ExhibitView { plot, table: table_view(exhibit.table()) }
+        *tables += 1;
+        ExhibitView { plot, table: table_view(*tables, exhibit.table()) }
     });
     SectionView {
         id: section.id,
@@ -206,21 +205,22 @@ fn section_view<'a>(section: &'a Section, plots: &mut Vec<&'a Plot>) -> SectionV
     }
 }
 
-fn table_view(table: &Table) -> TableView<'_> {
+fn table_view(number: usize, table: &Table) -> TableView {
     let row = |row: &super::model::Row| {
         let mut cells = row
             .cells
             .iter()
             .zip(&table.columns)
-            .map(|(text, column)| CellView { text: plain::visible(text), numeric: column.numeric });
+            .map(|(text, column)| CellView { text: shown(text), numeric: column.numeric });
         let head = cells.next().map(|cell| cell.text).unwrap_or_default();
         RowView { class: class(row.severity), head, cells: cells.collect() }
     };
     TableView {
-        caption: plain::visible(&table.caption),
+        number,
+        caption: shown(&table.caption),
         folded: table.folded,
         rows_told: super::number::count(table.rows.len(), "row"),
-        columns: table.columns.iter().map(|it| ColumnView { name: it.name, numeric: it.numeric }).collect(),
+        columns: table.columns.iter().map(|it| ColumnView { name: shown(&it.name), numeric: it.numeric }).collect(),
         rows: table.rows.iter().map(row).collect(),
     }
 }
@@ -228,10 +228,15 @@ fn table_view(table: &Table) -> TableView<'_> {
 fn words(text: &str) -> Vec<Word> {
     let pieces = plain::pieces(text).into_iter();
     let word = |piece| match piece {
-        Piece::Words(text) => Word { code: false, text: plain::visible(text) },
-        Piece::Code(text) => Word { code: true, text: plain::visible(text) },
+        Piece::Words(text) => Word { code: false, text: shown(text) },
+        Piece::Code(text) => Word { code: true, text: shown(text) },
     };
     pieces.map(word).collect()
+}
+
+/// Text from outside, made harmless, in which a percent sign stays with its number.
+fn shown(text: &str) -> String {
+    plain::visible(text).replace(" %", "\u{a0}%")
 }
 
 fn class(severity: Option<Severity>) -> &'static str {

@@ -10,6 +10,7 @@ use serde_json::Value as Json;
 use sha2::Digest as _;
 
 use super::number::as_f64;
+use super::plain;
 use super::statistics::{self, Bootstrap, Interval};
 use crate::units::grouped;
 
@@ -63,13 +64,15 @@ impl Inputs {
                  write it anew"
             ))
         })?;
+        let json = plain::tamed(json);
+        let name = &plain::tamed_text(name);
         let sha256 = Sha256::from_bytes(sha2::Sha256::digest(bytes).into());
         if json.get("cases").is_some() {
             let content = typed(json, bench_report::SCHEMA_VERSION).map_err(refuse)?;
-            self.benches.push(Document { name: name.to_owned(), sha256, content });
+            self.benches.push(Document { name: name.clone(), sha256, content });
         } else if json.get("checks").is_some() {
             let content = typed(json, check_report::SCHEMA_VERSION).map_err(refuse)?;
-            self.checks.push(Document { name: name.to_owned(), sha256, content });
+            self.checks.push(Document { name: name.clone(), sha256, content });
         } else {
             return Err(refuse(
                 "found JSON with neither `cases` nor `checks`, expected a report of `prefab-bootstrap bench --json` or \
@@ -145,9 +148,9 @@ impl Located<'_> {
     }
 
     /// Bandwidth with its interval, in GB/s, where there are rounds enough.
-    pub(super) fn bandwidth(&self) -> Option<Interval> {
+    pub(super) fn bandwidth(&self, bootstrap: Bootstrap) -> Option<Interval> {
         let told = self.case.gb_per_s?;
-        let median_us = statistics::quantile_interval(&[&self.case.rounds_us], 0.5, Bootstrap::QUICK)?;
+        let median_us = statistics::quantile_interval(&[&self.case.rounds_us], 0.5, bootstrap)?;
         Some(median_us.map_decreasing(|us| told * median_us.estimate / us))
     }
 

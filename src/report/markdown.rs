@@ -42,7 +42,7 @@ fn section(text: &mut String, section: &Section) {
 fn table(text: &mut String, table: &Table) {
     let _infallible = writeln!(text, "\n{}\n", escaped(&table.caption));
     let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    text.push_str(&line(table.columns.iter().map(|column| escaped(column.name)).collect()));
+    text.push_str(&line(table.columns.iter().map(|column| escaped(&column.name)).collect()));
     let rule = |numeric| if numeric { "---:" } else { "---" }.to_owned();
     text.push_str(&line(table.columns.iter().map(|column| rule(column.numeric)).collect()));
     for row in &table.rows {

@@ -3,6 +3,8 @@
 //! Texts are plain. A pair of backticks marks a command or a name; each renderer shows it in its own way and escapes
 //! everything else, because file names, models and errors come from outside.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// A whole report.
@@ -120,7 +122,7 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// The heading, its unit included.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Numbers are aligned to the right.
     pub numeric: bool,
 }
@@ -128,12 +130,17 @@ pub struct Column {
 impl Column {
     /// A column of words.
     pub const fn text(name: &'static str) -> Self {
-        Self { name, numeric: false }
+        Self { name: Cow::Borrowed(name), numeric: false }
     }
 
     /// A column of numbers.
     pub const fn number(name: &'static str) -> Self {
-        Self { name, numeric: true }
+        Self { name: Cow::Borrowed(name), numeric: true }
+    }
+
+    /// A column of numbers whose heading is not known beforehand.
+    pub fn number_of(name: &str) -> Self {
+        Self { name: Cow::Owned(name.to_owned()), numeric: true }
     }
 }
 

@@ -1,8 +1,25 @@
 //! Text from outside, harmless wherever it is shown.
 
+use serde_json::Value as Json;
+
 /// The text without what moves a cursor, hides or reorders letters: controls and directional formatting become `�`.
 pub(super) fn visible(text: &str) -> String {
     text.chars().map(|character| if is_harmless(character) { character } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
+/// A document whose texts hold no such character, and no backtick, which marks code in ours.
+pub(super) fn tamed(json: Json) -> Json {
+    match json {
+        Json::String(text) => Json::String(tamed_text(&text)),
+        Json::Array(values) => Json::Array(values.into_iter().map(tamed).collect()),
+        Json::Object(fields) => Json::Object(fields.into_iter().map(|(name, value)| (name, tamed(value))).collect()),
+        other => other,
+    }
+}
+
+/// The same of one text.
+pub(super) fn tamed_text(text: &str) -> String {
+    visible(text).replace('`', "'")
 }
 
 fn is_harmless(character: char) -> bool {
@@ -43,6 +60,12 @@ mod tests {
     fn what_moves_a_cursor_or_turns_letters_around_is_replaced() {
         assert_eq!(visible("\u{1b}[31mred\u{7}\r\n"), "�[31mred���");
         assert_eq!(visible("a\u{202e}b\u{2028}c ü 測"), "a�b�c ü 測");
+    }
+
+    #[test]
+    fn every_text_of_a_document_is_tamed() {
+        let json = serde_json::json!({ "a": ["`x`", 1, null], "b": { "c": "\u{1b}" } });
+        assert_eq!(tamed(json), serde_json::json!({ "a": ["'x'", 1, null], "b": { "c": "�" } }));
     }
 
     #[test]

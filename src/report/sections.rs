@@ -15,11 +15,15 @@ mod overview;
 mod prompt;
 mod transports;
 
+use std::collections::BTreeMap;
+
 use super::Settings;
+use super::compare::Comparison;
 use super::input::{Inputs, Located, letter};
 use super::label::Labels;
 use super::model::{ReportModel, Row, Severity, Source};
 use super::number::{as_f64, count};
+use super::statistics::{Bootstrap, Interval, QUICK};
 
 /// Plots of a section: more than these nobody compares by eye, and the table of all cases has every figure.
 const MOST_PLOTS: usize = 12;
@@ -30,6 +34,10 @@ struct Context<'a> {
     cases: Vec<Located<'a>>,
     labels: Labels,
     settings: Settings,
+    /// The interval of each case's bandwidth, where it has one.
+    bandwidths: BTreeMap<(usize, usize), Interval>,
+    /// The transports of each document that has several against each other.
+    contrasts: Vec<(String, Comparison)>,
 }
 
 /// The most that nodes could move.
@@ -54,6 +62,11 @@ impl<'a> Context<'a> {
         })
     }
 
+    /// The interval of a case's bandwidth.
+    fn bandwidth(&self, it: &Located<'_>) -> Option<Interval> {
+        self.bandwidths.get(&(it.document, it.index)).copied()
+    }
+
     /// Cases whose rates and durations are those of transfers.
     fn transfers(&self) -> impl Iterator<Item = Located<'a>> {
         self.cases.iter().filter(|it| !it.has_prefill()).copied()
@@ -63,7 +76,14 @@ impl<'a> Context<'a> {
 /// Everything that a report says.
 pub(super) fn report(inputs: &Inputs, settings: Settings) -> ReportModel {
     let cases = inputs.cases();
-    let context = &Context { inputs, labels: Labels::of(&cases), cases, settings };
+    let context = &Context {
+        inputs,
+        labels: Labels::of(&cases),
+        settings,
+        bandwidths: bandwidths(&cases),
+        contrasts: transports::contrasts(inputs),
+        cases,
+    };
     ReportModel {
         title: "KV-cache transfer".to_owned(),
         lead: environment::lead(context),
@@ -85,6 +105,12 @@ pub(super) fn report(inputs: &Inputs, settings: Settings) -> ReportModel {
         ],
         sources: sources(inputs),
     }
+}
+
+fn bandwidths(cases: &[Located<'_>]) -> BTreeMap<(usize, usize), Interval> {
+    let bootstrap = Bootstrap::for_each_of(cases.len(), QUICK);
+    let transfers = cases.iter().filter(|it| !it.has_prefill());
+    transfers.filter_map(|it| Some(((it.document, it.index), it.bandwidth(bootstrap)?))).collect()
 }
 
 fn sources(inputs: &Inputs) -> Vec<Source> {

@@ -12,10 +12,13 @@ pub const LEAST_SAMPLES: usize = 9;
 /// Longer runs are thinned evenly before they are resampled: the interval gets wider, never narrower.
 const MOST_SAMPLES: usize = 1_000;
 
-/// Samples drawn for all comparisons of a run together: about a quarter of a second.
-const ALL_DRAWS: usize = 40_000_000;
+/// Samples drawn for all comparisons of a command together: some tenths of a second.
+pub const THOROUGH: usize = 20_000_000;
 
-/// And for one of few.
+/// Samples drawn for all intervals of a report, which come one for each of a thousand cases.
+pub const QUICK: usize = 4_000_000;
+
+/// And for one interval of few.
 const MOST_DRAWS: usize = 400_000;
 
 /// How resamples are drawn and how much of them an interval holds. Equal values give equal intervals.
@@ -30,21 +33,22 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// For a figure of a report, a thousand of which must not take long.
-    pub const QUICK: Self = Self { seed: 1, draws: 40_000, confidence: CONFIDENCE };
+    /// For one of so many figures that are looked at one by one.
+    pub fn for_each_of(figures: usize, all_draws: usize) -> Self {
+        Self { seed: 1, draws: (all_draws / figures.max(1)).min(MOST_DRAWS), confidence: CONFIDENCE }
+    }
 
     /// For one of several comparisons, which are to hold together: by Bonferroni each bears its part of the doubt.
     // Comparisons are counted in thousands.
     #[allow(clippy::cast_precision_loss)]
-    pub fn one_of(comparisons: usize) -> Self {
+    pub fn one_of(comparisons: usize, all_draws: usize) -> Self {
         let confidence = 1.0 - (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
-        let draws = (ALL_DRAWS / comparisons.max(1)).min(MOST_DRAWS);
-        Self { seed: 1, draws, confidence }
+        Self { confidence, ..Self::for_each_of(comparisons, all_draws) }
     }
 
     /// Resamples of a side with so many samples.
     fn resamples(self, samples: usize) -> usize {
-        (self.draws / samples.max(1)).clamp(400, 4_000)
+        (self.draws / samples.max(1)).clamp(200, 4_000)
     }
 }
 

@@ -27,8 +27,8 @@ fn section(section: &Section) -> String {
 }
 
 fn aligned(rows: &Table) -> String {
-    let header: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
-    let numbers: Vec<&str> = rows.columns.iter().filter(|column| column.numeric).map(|column| column.name).collect();
+    let header: Vec<&str> = rows.columns.iter().map(|column| &*column.name).collect();
+    let numbers: Vec<&str> = rows.columns.iter().filter(|column| column.numeric).map(|column| &*column.name).collect();
     let mut aligned = table::plain(&header, &numbers);
     aligned.add_rows(rows.rows.iter().map(|row| row.cells.iter().map(|cell| plain::visible(cell)).collect::<Vec<_>>()));
     table::text(&aligned)

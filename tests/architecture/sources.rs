@@ -38,6 +38,25 @@ const BORDERS: &[Border] = &[
         area: "src/diff",
         may_not_name: &["spec", "stacks", "resources", "deploy", "lock", "aws", "cli", "user_data", "summary"],
     },
+    Border {
+        area: "src/report",
+        may_not_name: &[
+            "spec",
+            "template",
+            "resources",
+            "stacks",
+            "summary",
+            "user_data",
+            "deploy",
+            "diff",
+            "lock",
+            "aws",
+            "cli",
+            "exit",
+            "finding",
+        ],
+    },
+    Border { area: "src/table", may_not_name: &["report", "cli", "spec"] },
     Border { area: "src/lock", may_not_name: &["deploy", "aws", "cli", "diff"] },
     Border { area: "src/deploy", may_not_name: &["aws", "cli", "summary", "exit"] },
     Border { area: "src/aws", may_not_name: &["cli", "spec", "stacks", "template", "diff", "summary", "lock"] },
@@ -107,9 +126,22 @@ pub(super) const RULES: &[Rule] = &[
             ("src/spec/arn.rs", "use crate::template::Value;"),
             ("src/spec.rs", "use crate::user_data;"),
             ("src/user_data.rs", "use crate::stacks::StackKind;"),
+            ("src/report/sections/cpu.rs", "use crate::cli::Streams;"),
             ("src/diff/leaves.rs", "use crate::deploy::account::Change;"),
             ("src/deploy/plan.rs", "use crate::aws::Aws;"),
             ("src/aws/stacks.rs", "use crate::spec::Spec;"),
+        ],
+    },
+    Rule {
+        name: "renderers-see-the-model-alone",
+        why: "page, Markdown and terminal show the same figures with the same digits, because none of them reads a report",
+        broken: |tree| {
+            const RENDERERS: &[&str] = &["src/report/html", "src/report/markdown", "src/report/terminal"];
+            lines(tree, RENDERERS, &["prefab_contract", "input::", "sections::", "statistics::", "compare::"])
+        },
+        plants: &[
+            ("src/report/markdown.rs", "use prefab_contract::bench_report::Case;"),
+            ("src/report/html.rs", "use super::input::Inputs;"),
         ],
     },
     Rule {

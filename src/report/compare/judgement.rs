@@ -161,7 +161,7 @@ impl Verdict {
 pub(super) fn contrasts(pairs: &[Pair<'_>], settings: Settings) -> Vec<Contrast> {
     // Each judged figure bears its part of the doubt.
     let judged = pairs.iter().map(|pair| METRICS.iter().filter(|row| row.is_judged(pair)).count());
-    let bootstrap = Bootstrap::one_of(judged.sum());
+    let bootstrap = Bootstrap::one_of(judged.sum(), settings.draws);
     pairs.iter().flat_map(|pair| of_pair(pair, bootstrap, settings)).collect()
 }
 

@@ -68,7 +68,7 @@ impl Likeness {
     }
 
     /// The same beside others of one layout.
-    pub(super) fn named(&self, with_layout: bool) -> String {
+    pub(in crate::report) fn named(&self, with_layout: bool) -> String {
         let mut name = format!("{} {}, {} tokens", self.transport, self.operation, grouped(self.prompt_tokens));
         for (unusual, text) in [
             (self.hit_tokens > 0, format!("{} of them there", grouped(self.hit_tokens))),

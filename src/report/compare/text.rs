@@ -50,7 +50,7 @@ fn side(comparison: &Comparison, other: &Named) -> String {
     let header = ["", "", baseline, &other.letter, &ratio, "interval", ""];
     let mut aligned = table::plain(&header, &[baseline, &other.letter, &ratio, "interval"]);
     let mut last = String::new();
-    let several_layouts = comparison.contrasts.iter().any(|it| it.case.layout != comparison.contrasts[0].case.layout);
+    let several_layouts = comparison.several_layouts();
     for contrast in comparison.contrasts.iter().filter(|it| it.other_side == other.letter && is_shown(comparison, it)) {
         let name = visible(&contrast.case.named(several_layouts));
         // A case is named once; its further figures follow.

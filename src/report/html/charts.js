@@ -134,7 +134,7 @@
 
   const legend = (plot, single, colour) => (chart) => {
     const named = new Set();
-    return Chart.defaults.plugins.legend.labels.generateLabels(chart).flatMap((item) => {
+    const items = Chart.defaults.plugins.legend.labels.generateLabels(chart).flatMap((item) => {
       const { role } = chart.data.datasets[item.datasetIndex];
       const together = TOGETHER[role];
       if (together === undefined) {
@@ -152,6 +152,7 @@
       }
       return [{ ...common, ...(isBars(plot) ? { rotation: 90, lineWidth: 2.5 } : { pointStyle: "line", lineDash: [6, 4], lineWidth: 2 }) }];
     });
+    return [...items.filter((item) => item.role === undefined), ...items.filter((item) => item.role !== undefined)];
   };
 
   const toggle = (chart, item) => {
@@ -187,7 +188,7 @@
             display: plot.series.length > 1 || !single,
             align: "start",
             // Lying bars that stand alone are named by their category.
-            labels: { color: colour.text, usePointStyle: true, boxHeight: 7, generateLabels: legend(plot, single, colour) },
+            labels: { color: colour.text, usePointStyle: true, boxHeight: 7, pointStyleWidth: 18, generateLabels: legend(plot, single, colour) },
             onClick: (_, item, self) => toggle(self.chart, item),
           },
           tooltip: {

@@ -179,7 +179,7 @@ fn numbers(context: &Context<'_>, lines: &[Line<'_>], subject: &str) -> Table {
                 grouped(it.case.prompt_tokens),
                 bytes(it.case.payload_bytes),
                 optional(it.case.gb_per_s),
-                interval(it),
+                interval(context, it),
                 optional(it.case.descriptors_per_s),
                 optional(it.case.ceiling_gb_per_s),
                 of_ceiling(it),

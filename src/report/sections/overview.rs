@@ -29,7 +29,7 @@ pub(super) fn section(context: &Context<'_>) -> Section {
             bytes(it.case.payload_bytes),
             // With a prefill the clock begins long before anything moves.
             optional(it.case.gb_per_s.filter(|_| !it.has_prefill())),
-            interval(it),
+            interval(context, it),
             optional(it.median_ms()),
             if it.has_prefill() { NOT_MEASURED.to_owned() } else { of_ceiling(it) },
         ];
@@ -49,8 +49,8 @@ pub(super) fn section(context: &Context<'_>) -> Section {
 }
 
 /// The interval of a bandwidth.
-pub(super) fn interval(it: &Located<'_>) -> String {
-    it.bandwidth().filter(|_| !it.has_prefill()).map_or_else(
+pub(super) fn interval(context: &Context<'_>, it: &Located<'_>) -> String {
+    context.bandwidth(it).map_or_else(
         || NOT_MEASURED.to_owned(),
         |bandwidth| format!("{} to {}", figure(bandwidth.low), figure(bandwidth.high)),
     )

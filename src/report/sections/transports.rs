@@ -1,16 +1,17 @@
 //! EFA against TCP, or what there is instead, case by case.
 
 use super::Context;
-use crate::report::compare::{Comparison, Contrast, Metric, Settings, text, within};
-use crate::report::input::letter;
+use crate::report::compare::{Comparison, Contrast, Metric, Settings, Verdict, text, within};
+use crate::report::input::{Inputs, letter};
 use crate::report::model::{Column, Exhibit, Headline, Row, Section, Severity, Table};
 use crate::report::number::{figure, optional};
+use crate::report::statistics::QUICK;
 
 /// More contrasts than these are shown on demand.
 const MOST_ROWS: usize = 24;
 
 pub(super) fn section(context: &Context<'_>) -> Section {
-    let all = comparisons(context);
+    let all = &context.contrasts;
     let mut text = Vec::new();
     let has_efa = all.iter().any(|(_, it)| it.contrasts.iter().any(|it| is_efa(&it.other_side)));
     if !has_efa {
@@ -23,14 +24,16 @@ pub(super) fn section(context: &Context<'_>) -> Section {
                 .to_owned(),
         );
     }
+    let exhibits = all.iter().flat_map(|(source, comparison)| {
+        comparison.sides.iter().skip(1).map(move |other| table(source, comparison, &other.name))
+    });
     let title = if has_efa { "EFA against TCP" } else { "Transports against each other" };
-    Section { id: "transports", title, text, exhibits: all.iter().map(|(source, it)| table(source, it)).collect() }
+    Section { id: "transports", title, text, exhibits: exhibits.collect() }
 }
 
 /// The largest prompt of the default operation by EFA and by TCP.
 pub(super) fn headline(context: &Context<'_>) -> Option<Headline> {
-    let all = comparisons(context);
-    let contrasts = all.iter().flat_map(|(_, it)| &it.contrasts);
+    let contrasts = context.contrasts.iter().flat_map(|(_, it)| &it.contrasts);
     let best = contrasts
         .filter(|it| it.metric == Metric::Bandwidth && is_efa(&it.other_side) && it.ratio.is_some())
         .max_by_key(|it| (it.case.operation == "read", it.case.prompt_tokens))?;
@@ -46,40 +49,42 @@ fn is_efa(transport: &str) -> bool {
 }
 
 /// Of each document that has more than one transport.
-fn comparisons(context: &Context<'_>) -> Vec<(String, Comparison)> {
-    let documents = context.inputs.benches.iter().enumerate();
+pub(super) fn contrasts(inputs: &Inputs) -> Vec<(String, Comparison)> {
+    let settings = Settings { draws: QUICK, ..Settings::default() };
+    let documents = inputs.benches.iter().enumerate();
     let compared = documents.filter_map(|(number, bench)| {
         let runs = std::slice::from_ref(bench);
-        within::of_runs(&bench.name, runs, Settings::default()).ok().map(|comparison| (letter(number), comparison))
+        within::of_runs(&bench.name, runs, settings).ok().map(|comparison| (letter(number), comparison))
     });
     compared.collect()
 }
 
-fn table(source: &str, comparison: &Comparison) -> Exhibit {
-    let of_interest = |it: &&Contrast| it.ratio_low.is_some() || it.verdict.is_regression();
+fn table(source: &str, comparison: &Comparison, other: &str) -> Exhibit {
+    let baseline = comparison.sides.first().map_or("", |it| &it.name);
+    let several_layouts = comparison.several_layouts();
+    let of_interest = |it: &&Contrast| it.other_side == other && (it.ratio_low.is_some() || it.verdict.is_regression());
     let shown: Vec<&Contrast> = comparison.contrasts.iter().filter(of_interest).collect();
     let rows = shown.iter().map(|it| Row {
         cells: vec![
-            format!("{} against {}", it.case.name(), it.baseline_side),
+            it.case.named(several_layouts),
             it.metric.name().to_owned(),
             optional(it.baseline),
             optional(it.other),
             it.ratio.map_or_else(|| optional(None), |ratio| format!("{} ×", figure(ratio))),
             text::interval(it),
-            text::verdict(it),
+            verdict(it),
             source.to_owned(),
         ],
         severity: it.verdict.is_regression().then_some(Severity::Caution),
     });
-    let baseline = comparison.sides.first().map_or("", |it| &it.name);
     Exhibit::Table(Table {
-        caption: format!("Against {baseline} in {source}"),
+        caption: format!("{other} against {baseline} in {source}"),
         columns: vec![
             Column::text("Case"),
             Column::text("Figure"),
-            Column::number("There"),
-            Column::number("Here"),
-            Column::number("Ratio"),
+            Column::number_of(baseline),
+            Column::number_of(other),
+            Column::number_of(&format!("{other} / {baseline}")),
             Column::number("Interval"),
             Column::text("Verdict"),
             Column::text("Source"),
@@ -87,4 +92,14 @@ fn table(source: &str, comparison: &Comparison) -> Exhibit {
         rows: rows.collect(),
         folded: shown.len() > MOST_ROWS,
     })
+}
+
+/// What the figures beside it mean, in a word or two.
+fn verdict(contrast: &Contrast) -> String {
+    match &contrast.verdict {
+        Verdict::Better => "better".to_owned(),
+        Verdict::Worse => "worse".to_owned(),
+        Verdict::Same => "no difference".to_owned(),
+        Verdict::AnotherPath { .. } | Verdict::Broken { .. } | Verdict::NotJudged { .. } => text::verdict(contrast),
+    }
 }
