@@ -11,5 +11,5 @@ mod sync;
 
 pub(crate) use check::{Options as CheckOptions, run as check};
 pub(crate) use log::{Options as LogOptions, run as log};
-pub(crate) use reach::{answered, reach};
+pub(crate) use reach::reach;
 pub(crate) use sync::{Options as SyncOptions, run as sync};

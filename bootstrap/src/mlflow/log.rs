@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use clap::Args;
 use prefab_contract::bench_report::BenchReport;
-use prefab_rest::mlflow::artifacts::Way;
 use prefab_rest::mlflow::limits::Pair;
 
 use super::fields::{Around, record};
@@ -34,9 +33,6 @@ pub(crate) struct Options {
     /// Where records wait until MLflow has them
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     spool: PathBuf,
-    /// Store files by URLs that MLflow signs, where this role has no right on the artifact bucket
-    #[arg(long)]
-    presigned: bool,
     /// Below which folder the machine is; for tests
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
@@ -64,8 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let spool = Spool::open(&options.spool)?;
     let record = record(&report, &text, &options.experiment, &around);
     spool.keep(&Entry { version: 1, target, record })?;
-    let way = if options.presigned { Way::Presigned } else { Way::Direct };
-    sync::empty(&spool, &options.root, Duration::from_secs(options.within), way)
+    sync::empty(&spool, &options.root, Duration::from_secs(options.within))
 }
 
 /// When the report was finished, in milliseconds since 1970: the same at each attempt, so that the record is.

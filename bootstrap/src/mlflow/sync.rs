@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use prefab_rest::mlflow::artifacts::Way;
 use prefab_rest::mlflow::upload::{Uploaded, upload};
 
 use super::connect;
@@ -19,9 +18,6 @@ pub(crate) struct Options {
     /// Where records wait until MLflow has them
     #[arg(long, value_name = "DIR", default_value = FOLDER)]
     spool: PathBuf,
-    /// Store files by URLs that MLflow signs, where this role has no right on the artifact bucket
-    #[arg(long)]
-    presigned: bool,
     /// Below which folder the machine is; for tests
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
@@ -35,21 +31,20 @@ pub(crate) struct Options {
 /// # Errors
 /// The spool cannot be read.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
-    let way = if options.presigned { Way::Presigned } else { Way::Direct };
-    empty(&Spool::open(&options.spool)?, &options.root, Duration::from_secs(options.within), way)
+    empty(&Spool::open(&options.spool)?, &options.root, Duration::from_secs(options.within))
 }
 
 /// Logs every record within a common time. One that cannot be logged keeps nobody else's from it.
 ///
 /// # Errors
 /// The spool cannot be read, or standard output is closed.
-pub(super) fn empty(spool: &Spool, root: &Path, within: Duration, way: Way) -> Result<Outcome> {
+pub(super) fn empty(spool: &Spool, root: &Path, within: Duration) -> Result<Outcome> {
     let begun = Instant::now();
     let entries = spool.entries()?;
     let (count, mut waiting) = (entries.len(), 0);
     for (path, entry) in entries {
         let left = within.saturating_sub(begun.elapsed());
-        match entry.and_then(|entry| log(&entry, root, left, way).map(|uploaded| (entry, uploaded))) {
+        match entry.and_then(|entry| log(&entry, root, left).map(|uploaded| (entry, uploaded))) {
             Ok((entry, uploaded)) => {
                 spool.forget(&path)?;
                 say(&logged(&entry, &uploaded))?;
@@ -72,9 +67,9 @@ pub(super) fn empty(spool: &Spool, root: &Path, within: Duration, way: Way) -> R
     Ok(Outcome::NotLogged)
 }
 
-fn log(entry: &Entry, root: &Path, left: Duration, way: Way) -> Result<Uploaded> {
+fn log(entry: &Entry, root: &Path, left: Duration) -> Result<Uploaded> {
     let client = connect::client(&entry.target, root, left, |_| ())?;
-    upload(&client, &entry.record, way).with_context(|| format!("logging to {}", entry.target))
+    upload(&client, &entry.record).with_context(|| format!("logging to {}", entry.target))
 }
 
 fn logged(entry: &Entry, uploaded: &Uploaded) -> String {

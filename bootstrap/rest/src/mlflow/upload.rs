@@ -3,9 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::artifacts::Way;
-use super::client::{Client, Run, RunInfo, Status};
+use super::advice::{Plane, advice};
+use super::client::Client;
 use super::limits::{Metric, Pair, batches, is_cut, tag};
+use super::runs::{Run, RunInfo, Status};
 use crate::error::{Error, Result};
 
 /// The tag by which a run is found again.
@@ -80,12 +81,12 @@ pub struct Uploaded {
 ///
 /// # Errors
 /// The first call that did not succeed in time; what was logged before stays, and the same record completes it.
-pub fn upload(client: &Client, record: &Record, way: Way) -> Result<Uploaded> {
+pub fn upload(client: &Client, record: &Record) -> Result<Uploaded> {
     let experiment_id = client.experiment(&record.experiment)?;
     let mut missing = Vec::new();
-    let parent = run(client, &experiment_id, &record.parent, None, way, &mut missing)?;
+    let parent = run(client, &experiment_id, &record.parent, None, &mut missing)?;
     for child in &record.children {
-        run(client, &experiment_id, child, Some(&parent.run_id), way, &mut missing)?;
+        run(client, &experiment_id, child, Some(&parent.run_id), &mut missing)?;
     }
     // Last: a parent that has ended is whole.
     end(client, &parent, &record.parent)?;
@@ -98,10 +99,10 @@ fn run(
     experiment_id: &str,
     record: &RunRecord,
     parent: Option<&str>,
-    way: Way,
     missing: &mut Vec<String>,
 ) -> Result<RunInfo> {
     let found = find_or_create(client, experiment_id, record, parent, None)?;
+    let had_missing = found.data.tags.iter().any(|tag| tag.key == MISSING_TAG && tag.value != "none");
     let run = match log(client, &found.info, record) {
         Err(error) if is_changed_param(&error) => {
             // Somebody logged other params under this key: that run stays as it is.
@@ -111,14 +112,15 @@ fn run(
         }
         logged => logged.map(|()| found.info)?,
     };
-    let lost = artifacts(client, &run, record, way);
-    if !lost.is_empty() {
-        let told = batches(&[], &[], &[Pair::new(MISSING_TAG, lost.join("; "))]);
-        for batch in &told {
+    let lost = artifacts(client, &run, record);
+    let told = if lost.is_empty() { "none".to_owned() } else { lost.join("; ") };
+    // A file that an earlier attempt missed and this one stored is missing no more.
+    if !lost.is_empty() || had_missing {
+        for batch in &batches(&[], &[], &[Pair::new(MISSING_TAG, told)]) {
             client.log_batch(&run.run_id, batch)?;
         }
-        missing.extend(lost);
     }
+    missing.extend(lost);
     if parent.is_some() {
         end(client, &run, record)?;
     }
@@ -161,7 +163,7 @@ fn log(client: &Client, run: &RunInfo, record: &RunRecord) -> Result<()> {
 }
 
 /// All files, those of long params among them. Returns what is missing.
-fn artifacts(client: &Client, run: &RunInfo, record: &RunRecord, way: Way) -> Vec<String> {
+fn artifacts(client: &Client, run: &RunInfo, record: &RunRecord) -> Vec<String> {
     let long = record.params.iter().filter(|param| is_cut(param)).map(|param| Artifact {
         path: format!("params/{}.txt", param.key),
         kind: "text/plain; charset=utf-8".to_owned(),
@@ -169,9 +171,9 @@ fn artifacts(client: &Client, run: &RunInfo, record: &RunRecord, way: Way) -> Ve
     });
     let files: Vec<Artifact> = long.chain(record.artifacts.iter().cloned()).collect();
     let failed = |file: &Artifact| {
-        let error = client.put_artifact(run, &file.path, &file.kind, file.text.as_bytes(), way).err()?;
-        let hint = if error.is_denied() { "; the role needs s3:PutObject on the artifact bucket" } else { "" };
-        Some(format!("{}: {error}{hint}", file.path))
+        let error = client.put_artifact(run, &file.path, &file.kind, file.text.as_bytes()).err()?;
+        let what_to_do = advice(client.address(), Plane::Store(&run.artifact_uri), &error);
+        Some(format!("{}: {error}; {what_to_do}", file.path))
     };
     files.iter().filter_map(failed).collect()
 }
