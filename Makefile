@@ -6,7 +6,7 @@ DIST := dist
 NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
-TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux
+TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux setpriv:util-linux
 # What boots in real cloud-init need besides, which only root can have.
 ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
 SKIPPED := target/skipped.txt

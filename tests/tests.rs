@@ -5,6 +5,7 @@ mod architecture;
 mod cfn_lint;
 mod golden;
 mod invariants;
+mod mlflow;
 mod prefab;
 mod python;
 mod release;

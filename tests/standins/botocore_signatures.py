@@ -26,7 +26,7 @@ with open(os.path.join(folder, "requests.jsonl"), encoding="utf-8") as file:
         headers = recorded["headers"]
         given = dict(part.strip().split("=", 1) for part in headers["authorization"].split(" ", 1)[1].split(","))
         signed = {name: headers[name] for name in given["SignedHeaders"].split(";")}
-        url = f"http://{headers['host']}{recorded['path']}"
+        url = f"http://{headers['host']}{recorded['path']}" + (f"?{recorded['query']}" if recorded["query"] else "")
         request = AWSRequest(recorded["method"], url, signed, recorded["body"].encode())
         request.context["timestamp"] = headers["x-amz-date"]
         signer = S3SigV4Auth if recorded["service"] == "s3" else SigV4Auth

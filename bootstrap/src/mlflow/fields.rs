@@ -69,7 +69,8 @@ pub(super) struct Around {
 
 /// The record of a report, whose text is `json`.
 pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around: &Around) -> Record {
-    let digest = sha2::Sha256::digest(format!("{experiment}\n{}\n{json}", around.start_ms).as_bytes());
+    let content = format!("{experiment}\n{}\n{:?}\n{json}", around.start_ms, around.facts);
+    let digest = sha2::Sha256::digest(content.as_bytes());
     let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     let mut tags = environment(report);
     tags.extend(around.facts.iter().cloned());
