@@ -9,9 +9,11 @@ VENV := .venv
 TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux setpriv:util-linux
 # What boots in real cloud-init need besides, which only root can have.
 ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
+# What the libfabric tests compile against and load, as header:package of Debian; only root can have it.
+HEADERS := rdma/fabric.h:libfabric-dev
 SKIPPED := target/skipped.txt
 
-.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root demo test lint bench clean
+.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric demo test lint bench clean
 
 # What the caller's environment says of flags and wrappers does not change a release.
 RELEASE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET $(CARGO)
@@ -51,11 +53,13 @@ same-bytes: build
 	tests/release/same_bytes.sh $(DIST) prefab $(NODE_PROGRAMS)
 
 # The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
-setup: tools venv cloud-init-root
+setup: tools venv cloud-init-root libfabric
 
 tools:
 	@missing=; tools='$(TOOLS)'; if [ "$$(id -u)" = 0 ]; then tools="$$tools $(ROOT_TOOLS)"; fi; \
 	for tool in $$tools; do command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	if [ "$$(id -u)" = 0 ]; then for header in $(HEADERS); do \
+	  [ -e "/usr/include/$${header%%:*}" ] || missing="$$missing $${header##*:}"; done; fi; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
@@ -68,6 +72,11 @@ cloud-init-root: tools
 	lacks=$$(tests/standins/cloud_init_root.sh --lacks); \
 	if [ -z "$$lacks" ]; then tests/standins/cloud_init_root.sh; \
 	else echo "cloud-init: boots in real cloud-init, because this machine lacks $$lacks" > $(SKIPPED); fi
+
+# After the line that begins the list of what is skipped.
+libfabric: cloud-init-root
+	@for header in $(HEADERS); do [ -e "/usr/include/$${header%%:*}" ] || \
+	  echo "libfabric-headers: layouts of libfabric and its stub provider, because this machine lacks $${header##*:}" >> $(SKIPPED); done
 
 venv: $(VENV)/requirements.done
 

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, SCHEMA_VERSION};
-use prefab_contract::engine::{CaseSpec, Until};
+use prefab_contract::engine::{CaseSpec, Mode, Until};
 
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
@@ -63,9 +63,9 @@ fn run_case(
     let spec = &plan.cases[number];
     progress.show(&began(plan, number, spec));
     let engines = Engines { program: &plan.engine, deadline_divisor: plan.deadline_divisor, interrupt };
-    let rounds = match spec.until {
-        Until::Rounds(rounds) => Some(rounds),
-        Until::Milliseconds(_) => None,
+    let rounds = match spec.mode {
+        Mode::Request { until: Until::Rounds(rounds), .. } => Some(rounds),
+        Mode::Request { .. } | Mode::Steady { .. } => None,
     };
     let mut blocks_verified = 0;
     let outcome = local::run_case(&engines, spec, &mut |round| {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::transfer::{Scatter, Shape};
 
 /// The version of these messages. An engine refuses every other.
-pub const MESSAGE_VERSION: u32 = 1;
+pub const MESSAGE_VERSION: u32 = 2;
 
 /// The longest line that either side accepts, in bytes.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -58,25 +58,74 @@ pub enum Role {
     },
 }
 
-/// One measured cell: a transport, an operation, a shape.
+/// One measured cell: a transport, an operation, a shape, and how requests follow each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {
     /// What carries the bytes; never replaced by another.
     pub transport: Transport,
-    /// Who pulls or pushes.
+    /// Who pulls, pushes or places.
     pub operation: Operation,
+    /// Where the pools lie at both ends.
+    pub memory: Memory,
     /// What one request moves.
     pub shape: Shape,
     /// How its blocks lie.
     pub scatter: Scatter,
-    /// When the case is complete.
-    pub until: Until,
+    /// How requests follow each other, and when the case is complete.
+    pub mode: Mode,
+    /// Connections between the two ends, each with a thread of its own at both; a request's runs are dealt among them.
+    pub streams: u32,
+    /// When the parts of a request may leave; null: all of it at once.
+    pub schedule: Option<Schedule>,
     /// Whether plain loops of the same shape run between the rounds.
     pub ceilings: bool,
 }
 
-/// When a case is complete.
+/// How requests follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Mode {
+    /// Closed loop of rounds, each of `outstanding` requests that are posted together. Every block of every round is
+    /// verified; writing, poisoning and checking lie outside its time.
+    Request {
+        /// Requests of a round; 1 is how vLLM's connector asks for one prompt.
+        outstanding: u32,
+        /// When the case is complete.
+        until: Until,
+    },
+    /// Requests follow each other without a pause, each slot of `outstanding` with blocks of its own; those that end inside
+    /// the window count. The first, the last and one generation between them are verified.
+    Steady {
+        /// Requests outstanding at any moment.
+        outstanding: u32,
+        /// Time before the window, in milliseconds.
+        ramp_ms: u64,
+        /// The window, in milliseconds.
+        window_ms: u64,
+        /// Open loop: requests a thousand seconds, whether or not earlier ones have ended; null: closed loop.
+        rate_per_1000_s: Option<u64>,
+    },
+}
+
+impl Mode {
+    /// Requests that are under way together.
+    pub fn outstanding(self) -> u32 {
+        match self {
+            Self::Request { outstanding, .. } | Self::Steady { outstanding, .. } => outstanding,
+        }
+    }
+
+    /// The name used in commands and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Steady { .. } => "steady",
+        }
+    }
+}
+
+/// When a case in request mode is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Until {
@@ -86,25 +135,79 @@ pub enum Until {
     Milliseconds(u64),
 }
 
-/// A built-in transport.
+/// When the parts of a request may leave, as a prefill makes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// How long the prefill takes, in milliseconds; the request's clock begins with it.
+    pub prefill_ms: u64,
+    /// Into how many equal parts it cuts the request, of which part `i` may leave at its share of the prefill. 1: all at
+    /// its end.
+    pub parts: u32,
+}
+
+/// Where pools lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Memory {
+    /// Private anonymous memory of the process.
+    Host,
+    /// Memory of a GPU; how bytes leave it depends on the transport.
+    Gpu,
+}
+
+impl Memory {
+    /// The name used in commands and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// What carries the bytes. The names of libfabric's are those of its providers, and of EFA its two fabrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transport {
-    /// One TCP connection, scattered at both ends without a copy in user space.
+    /// TCP connections, scattered at both ends without a copy in user space.
     BuiltinTcp,
     /// `process_vm_readv` and `process_vm_writev` within one machine.
     BuiltinVm,
+    /// libfabric's provider tcp.
+    Tcp,
+    /// libfabric's provider tcp below the layer ofi_rxm, as libfabric before 1.18 offers it for reliable datagrams.
+    #[serde(rename = "tcp;ofi_rxm")]
+    TcpRxm,
+    /// libfabric's provider shm, within one machine.
+    Shm,
+    /// libfabric's provider efa, its fabric `efa` with software above the device.
+    Efa,
+    /// libfabric's provider efa, its fabric `efa-direct`.
+    EfaDirect,
+    /// Nothing moves: what posting and polling a descriptor costs.
+    Null,
 }
 
 impl Transport {
     /// Every transport, in the order in which they are listed and run.
-    pub const ALL: [Self; 2] = [Self::BuiltinTcp, Self::BuiltinVm];
+    pub const ALL: [Self; 8] =
+        [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::TcpRxm, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
+
+    /// Those that need nothing but Linux.
+    pub const BUILTIN: [Self; 2] = [Self::BuiltinTcp, Self::BuiltinVm];
 
     /// The name used in commands and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::BuiltinTcp => "builtin-tcp",
             Self::BuiltinVm => "builtin-vm",
+            Self::Tcp => "tcp",
+            Self::TcpRxm => "tcp;ofi_rxm",
+            Self::Shm => "shm",
+            Self::Efa => "efa",
+            Self::EfaDirect => "efa-direct",
+            Self::Null => "null",
         }
     }
 }
@@ -115,22 +218,29 @@ impl fmt::Display for Transport {
     }
 }
 
-/// The one-sided operation; the initiator issues it.
+/// How a request moves; the initiator begins it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Operation {
-    /// The initiator (decode) pulls from the target (prefill), as vLLM's NIXL connector does.
+    /// One-sided: the initiator (decode) pulls from the target (prefill), as vLLM's NIXL connector does.
     Read,
-    /// The initiator (prefill) pushes into the target (decode).
+    /// One-sided: the initiator (prefill) pushes into the target (decode).
     Write,
+    /// Receiver-assisted: the initiator (prefill) gathers, the target (decode) places and answers. Both know the request's
+    /// tables beforehand, so that none travels with it.
+    Packed,
 }
 
 impl Operation {
+    /// Every operation, in the order in which they are listed and run.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Packed];
+
     /// The name used in commands and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Write => "write",
+            Self::Packed => "packed",
         }
     }
 }
@@ -268,6 +378,13 @@ pub struct Round {
     pub initiator_cpu_ns: u64,
     /// Processor time of the target within the request, in nanoseconds.
     pub target_cpu_ns: u64,
+    /// Each request of the round from the common post until it was complete, in nanoseconds; empty with one request,
+    /// whose time is `request_ns`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests_ns: Vec<u64>,
+    /// With a schedule: from the end of the prefill until the request was complete, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposed_ns: Option<u64>,
     /// Blocks compared and found right.
     pub blocks_verified: u64,
     /// Durations of the plain loops of the same shape, in nanoseconds; empty without ceilings.
@@ -380,9 +497,12 @@ mod tests {
             case: CaseSpec {
                 transport: Transport::BuiltinTcp,
                 operation: Operation::Read,
+                memory: Memory::Host,
                 shape,
                 scatter: Scatter { fragmentation_ppm: 1_000_000, seed: u64::MAX },
-                until: Until::Rounds(20),
+                mode: Mode::Request { outstanding: 1, until: Until::Rounds(20) },
+                streams: 1,
+                schedule: Some(Schedule { prefill_ms: 100, parts: 64 }),
                 ceilings: true,
             },
             role: Role::Target { listen: "127.0.0.1:0".parse().unwrap() },

@@ -2,7 +2,7 @@
 //! and carries counts; it never signals that a byte is in its place.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,6 +27,10 @@ pub(crate) enum Message {
     Agreed {},
     /// The target's pool is ready; what the transport needs to reach it.
     Registered { access: Access },
+    /// How the target reaches the initiator, where it must know that before the first operation.
+    Join { access: Access },
+    /// The target knows it.
+    Joined {},
     /// Make the data of this round.
     Prepare { round: u64 },
     /// The target's side of it is ready and it serves the request that follows.
@@ -55,6 +59,8 @@ pub(crate) enum Message {
 pub(crate) enum Access {
     /// Through more connections to the same address.
     Connections,
+    /// Through a provider of libfabric.
+    Fabric(crate::transport::libfabric::Reach),
     /// Through the target's address space.
     AddressSpace(crate::transport::vm::AddressSpace),
 }
@@ -98,6 +104,14 @@ impl Control {
         let length = u32::try_from(document.len()).context("measuring a control message")?;
         let framed = [length.to_le_bytes().as_slice(), &document].concat();
         self.0.write_all(&framed).context("the peer closed the control connection")
+    }
+
+    /// The local end's address.
+    ///
+    /// # Errors
+    /// The connection has none.
+    pub(crate) fn local_address(&self) -> Result<IpAddr> {
+        Ok(self.0.local_addr().context("reading the control connection's address")?.ip())
     }
 
     /// Waits for one document; the stage's deadline bounds the wait.

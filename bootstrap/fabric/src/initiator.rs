@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Ceiling, Event, PairKey, Round, Stage, Transport, Until};
+use prefab_contract::engine::{CaseSpec, Ceiling, Event, Mode, PairKey, Round, Stage, Transport, Until};
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::{NO_SESSION, Purpose, Session, prove};
@@ -14,11 +14,12 @@ use crate::cpu_time::{nanoseconds, process_cpu_ns};
 use crate::events::emit;
 use crate::pattern::Pattern;
 use crate::pool_data::{prepare_data, verify};
+use crate::transport::libfabric;
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpInitiator};
 use crate::transport::vm::VmInitiator;
-use crate::transport::{Initiator, Setting};
+use crate::transport::{Initiator, Setting, check};
 use crate::watch::Watch;
 
 /// How long to wait for the connection itself; the stage's deadline is longer.
@@ -32,6 +33,7 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 /// # Errors
 /// Whatever ends the case early; the target is told.
 pub(crate) fn run(case: &CaseSpec, key: &PairKey, connect: SocketAddr, watch: &Arc<Watch>) -> Result<()> {
+    check(case)?;
     watch.enter(Stage::Connect, 0);
     let begin = Instant::now();
     let (stream, session) = connect_to(connect, key, Purpose::Control, &NO_SESSION)?;
@@ -59,7 +61,7 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
     let registration_us = microseconds(begin.elapsed());
     let Message::Registered { access } = control.receive()? else { bail!("expected the target's registration") };
     let begin = Instant::now();
-    let mut transport = open(case, access, peer, watch)?;
+    let mut transport = open(case, access, &pool, control, peer, watch)?;
     emit(&Event::Ready { connect_us: connect_us + microseconds(begin.elapsed()), registration_us });
 
     let mut first_measured = Instant::now();
@@ -67,7 +69,8 @@ fn measure(case: &CaseSpec, control: &mut Control, peer: &Peer<'_>, connect_us: 
         if number == 1 {
             first_measured = Instant::now();
         }
-        let is_complete = match case.until {
+        let Mode::Request { until, .. } = case.mode else { bail!("found a mode that was refused before") };
+        let is_complete = match until {
             Until::Rounds(rounds) => number > rounds,
             Until::Milliseconds(ms) => number > 1 && first_measured.elapsed() >= Duration::from_millis(ms),
         };
@@ -91,7 +94,14 @@ fn connect_to(address: SocketAddr, key: &PairKey, purpose: Purpose, session: &Se
     Ok((stream, nonce))
 }
 
-fn open(case: &CaseSpec, access: Access, peer: &Peer<'_>, watch: &Arc<Watch>) -> Result<Box<dyn Initiator>> {
+fn open(
+    case: &CaseSpec,
+    access: Access,
+    pool: &Pool,
+    control: &mut Control,
+    peer: &Peer<'_>,
+    watch: &Arc<Watch>,
+) -> Result<Box<dyn Initiator>> {
     let setting = Setting { operation: case.operation, watch: Arc::clone(watch) };
     Ok(match (case.transport, access) {
         (Transport::BuiltinTcp, Access::Connections) => {
@@ -102,6 +112,12 @@ fn open(case: &CaseSpec, access: Access, peer: &Peer<'_>, watch: &Arc<Watch>) ->
         }
         (Transport::BuiltinVm, Access::AddressSpace(target)) => {
             Box::new(VmInitiator::new(setting, target, case.shape.pool_bytes())?)
+        }
+        (transport, Access::Fabric(target)) => {
+            let opened = libfabric::Opened::new(transport, case.operation, pool, control.local_address()?)?;
+            control.send(&Message::Join { access: Access::Fabric(opened.reach()?) })?;
+            control.expect(&Message::Joined {})?;
+            Box::new(opened.initiator(setting, &target)?)
         }
         (transport, access) => bail!("found the access {access:?} for {transport}"),
     })

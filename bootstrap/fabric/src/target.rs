@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Event, PairKey, Stage, Transport, Waiting};
+use prefab_contract::engine::{CaseSpec, Event, Operation, PairKey, Stage, Transport, Waiting};
 use prefab_contract::transfer::{Descriptor, coalesce, descriptors};
 
 use crate::challenge::Purpose;
@@ -14,11 +14,12 @@ use crate::events::emit;
 use crate::gate::Gate;
 use crate::pattern::Pattern;
 use crate::pool_data::{prepare_data, verify};
+use crate::transport::libfabric;
 use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::transport::tcp::{Connections, TcpTarget};
 use crate::transport::vm::VmTarget;
-use crate::transport::{Setting, Target, Unavailable};
+use crate::transport::{Setting, Target, Unavailable, check};
 use crate::watch::Watch;
 
 /// Runs the case for whichever peer holds the key.
@@ -37,6 +38,7 @@ pub(crate) fn run(case: CaseSpec, key: PairKey, listen: SocketAddr, watch: &Arc<
 fn serve(case: CaseSpec, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>) -> Result<()> {
     let Message::Agree { case: theirs, pid } = control.receive()? else { bail!("expected the initiator's case") };
     ensure!(theirs == case, "found another case at the initiator; give both ends the same shape, operation and seed");
+    check(&case)?;
     control.send(&Message::Agreed {})?;
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let mut pool = Pool::new(case.shape.pool_bytes())?;
@@ -64,6 +66,16 @@ fn open(
         Transport::BuiltinVm => {
             let (target, access) = VmTarget::new(pool, initiator_pid)?;
             control.send(&Message::Registered { access: Access::AddressSpace(access) })?;
+            Ok(Box::new(target))
+        }
+        transport => {
+            let opened = libfabric::Opened::new(transport, case.operation, pool, control.local_address()?)?;
+            control.send(&Message::Registered { access: Access::Fabric(opened.reach()?) })?;
+            let Message::Join { access: Access::Fabric(initiator) } = control.receive()? else {
+                bail!("expected the initiator's address")
+            };
+            let target = opened.target(&initiator)?;
+            control.send(&Message::Joined {})?;
             Ok(Box::new(target))
         }
     }
@@ -114,6 +126,9 @@ impl Served<'_> {
         self.round = round;
         self.table = descriptors(&self.case.shape, self.case.scatter, round);
         prepare_data(self.case.operation, false, pool, &self.table, self.pattern())?;
+        if self.case.operation == Operation::Packed {
+            self.transport.prepare(&coalesce(&self.case.shape, &self.table));
+        }
         // Entered before the answer: from there on the initiator moves bytes.
         self.watch.enter(self.transport.passive_stage(), payload_bytes);
         self.control.send(&Message::Prepared {})

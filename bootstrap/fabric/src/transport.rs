@@ -3,6 +3,7 @@
 //!
 //! Seams for more: a provider of libfabric registers in `open`, posts in `post`, reads completions in `poll`.
 
+pub(crate) mod libfabric;
 pub(crate) mod memory;
 mod process_memory;
 mod stream;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use prefab_contract::engine::{Operation, Stage, Transport, Waiting};
+use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transport, Waiting};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
+use libfabric::provider::Provider;
 use memory::Pool;
 
 /// The initiator's half.
@@ -52,6 +54,9 @@ pub(crate) trait Initiator {
 
 /// The target's half.
 pub(crate) trait Target {
+    /// Makes the tables of a packed request, before its clock starts; one-sided operations need none here.
+    fn prepare(&mut self, runs: &[Run]);
+
     /// Serves one request; returns when its part is done.
     ///
     /// # Errors
@@ -102,10 +107,36 @@ pub(crate) struct Setting {
     pub(crate) watch: Arc<Watch>,
 }
 
+/// What this engine cannot do of a case, before anything is taken or moved.
+///
+/// # Errors
+/// [`Unavailable`] with the first such thing.
+pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
+    let missing = if case.memory != Memory::Host {
+        "pools in GPU memory"
+    } else if case.streams != 1 {
+        "several streams"
+    } else if !matches!(case.mode, Mode::Request { outstanding: 1, .. }) {
+        "several requests at once or a steady flow of them"
+    } else if case.schedule.is_some() {
+        "schedules"
+    } else if case.operation == Operation::Packed && !Transport::BUILTIN.contains(&case.transport) {
+        "packed requests"
+    } else {
+        return unavailable_here(case.transport).map_or(Ok(()), |reason| Err(Unavailable(reason)));
+    };
+    Err(Unavailable(format!(
+        "this engine does not measure {missing} over {} yet; leave the option out",
+        case.transport
+    )))
+}
+
 /// Why a transport cannot run on this machine at all; `None` if it can.
 pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
         Transport::BuiltinVm => vm::unavailable_here(),
+        Transport::Null => Some("this engine does not measure null yet; use builtin-tcp or builtin-vm".to_owned()),
+        other => Provider::of(other).and_then(libfabric::unavailable_here),
     }
 }

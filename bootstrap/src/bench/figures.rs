@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 use prefab_contract::bench_report::{Case, Ended, Mode, Semantics, samples_for_quantile};
-use prefab_contract::engine::{CaseSpec, Round, Waiting};
+use prefab_contract::engine::{self, CaseSpec, Operation, Round, Waiting};
 
 use super::local::Outcome;
 use super::options::Plan;
@@ -29,10 +29,16 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         path: transport.clone(),
         transport,
         provider: None,
-        semantics: Semantics::OneSided,
-        mode: Mode::Request,
-        q: 1,
-        memory: "host".to_owned(),
+        semantics: match spec.operation {
+            Operation::Read | Operation::Write => Semantics::OneSided,
+            Operation::Packed => Semantics::ReceiverAssisted,
+        },
+        mode: match spec.mode {
+            engine::Mode::Request { .. } => Mode::Request,
+            engine::Mode::Steady { .. } => Mode::Steady,
+        },
+        q: spec.mode.outstanding(),
+        memory: spec.memory.name().to_owned(),
         layout: plan.layout.name().to_owned(),
         operation: spec.operation,
         prompt_tokens: plan.tokens,
@@ -43,8 +49,8 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         descriptors,
         runs_per_request: mean(|round| round.runs),
         working_set_bytes: spec.shape.pool_bytes(),
-        threads_initiator: 1,
-        threads_target: 1,
+        threads_initiator: spec.streams,
+        threads_target: spec.streams,
         rounds: measured.len() as u64,
         // Bytes a nanosecond are GB a second.
         gb_per_s: requests.median_ns().map(|ns| as_f64(payload_bytes) / ns),
@@ -56,7 +62,7 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         max_us: measured.iter().map(|round| round.request_ns).max().map(|ns| as_f64(ns) / 1e3),
         post_us_p50: posts.quantile_us(0.5),
         prep_us: mean(|round| round.prep_ns).map(|ns| ns / 1e3),
-        exposed_us: None,
+        exposed_us: median(measured.iter().filter_map(|round| round.exposed_ns).map(|ns| as_f64(ns) / 1e3).collect()),
         first_transfer_ms: outcome
             .rounds
             .first()

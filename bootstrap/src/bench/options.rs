@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
-use prefab_contract::engine::{CaseSpec, Operation, Transport, Until};
+use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Transport, Until};
 use prefab_contract::kv::Layout;
 use prefab_contract::models;
 use prefab_contract::transfer::{Scatter, Shape};
@@ -43,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "F", default_value_t = 1.0)]
     fragmentation: f64,
     /// Operations to measure; repeat it for several [default: read and write]
-    #[arg(long = "op", value_name = "read|write", value_delimiter = ',', value_parser = operation)]
+    #[arg(long = "op", value_name = "read|write|packed", value_delimiter = ',', value_parser = operation)]
     operations: Vec<Operation>,
     /// Transports to measure [default: builtin-tcp,builtin-vm]
     #[arg(long = "transport", value_name = "NAME,…", value_delimiter = ',', value_parser = transport)]
@@ -125,10 +125,20 @@ impl Options {
             None => Until::Rounds(self.rounds.unwrap_or(20)),
         };
         let mut cases = Vec::new();
-        for &transport in or_all(&self.transports, &Transport::ALL) {
+        for &transport in or_all(&self.transports, &Transport::BUILTIN) {
             for &operation in or_all(&self.operations, &[Operation::Read, Operation::Write]) {
                 let (shape, ceilings) = (shape.clone(), !self.no_ceilings);
-                cases.push(CaseSpec { transport, operation, shape, scatter, until, ceilings });
+                cases.push(CaseSpec {
+                    transport,
+                    operation,
+                    memory: Memory::Host,
+                    shape,
+                    scatter,
+                    mode: Mode::Request { outstanding: 1, until },
+                    streams: 1,
+                    schedule: None,
+                    ceilings,
+                });
             }
         }
         Ok(Plan {
@@ -183,8 +193,8 @@ fn transport(name: &str) -> Result<Transport, String> {
 }
 
 fn operation(name: &str) -> Result<Operation, String> {
-    let all = [Operation::Read, Operation::Write];
-    all.into_iter().find(|operation| operation.name() == name).ok_or_else(|| "allowed are read and write".to_owned())
+    let found = Operation::ALL.into_iter().find(|operation| operation.name() == name);
+    found.ok_or_else(|| format!("allowed are {}", Operation::ALL.map(Operation::name).join(", ")))
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ pub(super) fn memlock(host: &Host, plan: &Plan) -> Verdict {
 }
 
 /// The soft limit.
-fn locked_memory(limits: &str) -> Option<&str> {
+pub(super) fn locked_memory(limits: &str) -> Option<&str> {
     limits.lines().find_map(|line| line.strip_prefix("Max locked memory"))?.split_whitespace().next()
 }
 

@@ -6,8 +6,14 @@ use super::plan::Plan;
 use crate::host::{Host, Unreadable};
 
 /// Files from which services and logins get variables; the node's own comes last and wins.
-const FILES: &[&str] =
-    &["/etc/environment", "/etc/profile.d/efa.sh", "/etc/profile.d/prefab.sh", "/etc/prefab/environment"];
+const FILES: &[&str] = &[
+    "/etc/environment",
+    "/etc/profile.d/efa.sh",
+    "/etc/profile.d/prefab.sh",
+    "/etc/prefab/efa.env",
+    "/etc/prefab/nccl.env",
+    "/etc/prefab/environment",
+];
 
 /// A variable and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -45,7 +45,7 @@ pub(super) fn version(host: &Host) -> Result<Option<Version>, Unreadable> {
 }
 
 /// The same as NVIDIA writes it, with zeros in front.
-fn version_text(host: &Host) -> Result<Option<String>, Unreadable> {
+pub(super) fn version_text(host: &Host) -> Result<Option<String>, Unreadable> {
     Ok(host.text(PATH)?.as_deref().and_then(module_version).map(str::to_owned))
 }
 

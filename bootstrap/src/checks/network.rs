@@ -2,19 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use prefab_contract::check_report::{CheckOutcome, CheckReport};
-
 use super::efa_devices;
-use super::logs;
 use super::outcome::{Outcome, Verdict, counted};
 use super::plan::{Peer, Plan};
 use crate::host::{Host, Reach, Unreadable};
-
-/// Where `run` leaves the reports of its peers, by logical id.
-const PEER_REPORTS: &str = "/var/lib/prefab/peers";
-
-/// What the EFA provider says when its peer's process is gone (awsome-distributed-ai#312).
-const PEER_GONE: &[&[&str]] = &[&["invalid receiver QPN"], &["Unresponsive receiver"], &["Unresponsive remote"]];
 
 /// `network.address`: `hostname -I` may begin with a container bridge's address; the metadata service knows the true one.
 pub(super) fn address(host: &Host, plan: &Plan) -> Verdict {
@@ -163,27 +154,6 @@ pub(super) fn endpoints(host: &Host, plan: &Plan) -> Verdict {
     }
     let hint = "egress 443 in the security group? a NAT gateway or VPC endpoints in a private subnet? the name in DNS?";
     Ok(Outcome::fail(failed.join("; "), "every service answers over HTTPS", hint))
-}
-
-/// `network.peer-errors`: an EFA error here may be the end of a process there.
-pub(super) fn peer_errors(host: &Host, _plan: &Plan) -> Verdict {
-    let seen = PEER_GONE.iter().find_map(|words| logs::first_line_with_all(host, words).transpose()).transpose()?;
-    let Some(line) = seen else { return Ok(Outcome::pass("no log tells of a peer that went away")) };
-    let mut killed = Vec::new();
-    for file in host.names(PEER_REPORTS)?.into_iter().filter(|name| name.ends_with(".json")) {
-        let path = format!("{PEER_REPORTS}/{file}");
-        let text = host.text(&path)?.unwrap_or_default();
-        let report: CheckReport = serde_json::from_str(&text).map_err(|error| Unreadable::new(&path, error))?;
-        let oom = report.checks.iter().find(|c| c.id == "environment.oom" && c.outcome == CheckOutcome::Fail);
-        killed.extend(oom.map(|check| format!("{} reports: {}", file.trim_end_matches(".json"), check.found)));
-    }
-    let expected = "peers that stay";
-    if killed.is_empty() {
-        let hint = "the peer's process ended: read its log and its kernel's log (`prefab logs`), environment.oom there";
-        return Ok(Outcome::warn(line, expected, hint));
-    }
-    let found = format!("peer process killed by OOM: {}; seen here as {line}", killed.join("; "));
-    Ok(Outcome::fail(found, expected, "give the peer's host pools less memory; the network is not the cause"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,9 @@ use super::logs;
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
 use super::python_packages::Packages;
+use super::torch::{self, Device};
 use super::version::Version;
-use crate::host::Host;
+use crate::host::{Host, Unreadable};
 
 /// AWS supports NIXL on EFA from 1.0.0 on (efa-start-nixl; vllm#27055, libfabric#11628).
 const OLDEST: Version = Version([1, 0, 0]);
@@ -35,11 +36,19 @@ const SLOW_PATHS: &[(&[&str], &str)] = &[
 
 const INSTALL: &str = "run the task setup-environment, or install a version that is neither too old nor denied";
 
+/// The first release of the package `nixl` that picks the wheel of torch's CUDA when it is imported; it brings both.
+const PICKS_BY_TORCH: Version = Version([1, 1, 0]);
+
+/// The installed wheel, else the package that picks one, with its version.
+pub(super) fn installed(packages: &Packages) -> Option<(&'static str, &str)> {
+    let names = WHEELS.iter().map(|(name, _)| *name).chain(["nixl"]);
+    names.filter_map(|name| Some((name, packages.version(name)?))).next()
+}
+
 /// `nixl.package`
 pub(super) fn package(host: &Host, _plan: &Plan) -> Verdict {
     let packages = Packages::read(host)?;
-    let wheels = WHEELS.iter().filter_map(|(name, _)| Some((*name, packages.version(name)?)));
-    let Some((name, text)) = wheels.chain(packages.version("nixl").map(|text| ("nixl", text))).next() else {
+    let Some((name, text)) = installed(&packages) else {
         return Ok(Outcome::fail("no environment has the package nixl", format!("nixl {OLDEST} or newer"), INSTALL));
     };
     let found = format!("{name} {text} in {}", packages.folder);
@@ -53,6 +62,15 @@ pub(super) fn package(host: &Host, _plan: &Plan) -> Verdict {
     })
 }
 
+/// The CUDA that torch computes with, where there is a torch that says so.
+pub(super) fn cuda_of_torch(host: &Host, packages: &Packages) -> Result<Option<u32>, Unreadable> {
+    let Some(version) = packages.version("torch") else { return Ok(None) };
+    Ok(match torch::device(host, packages, version)? {
+        Device::Cuda(major) => Some(major),
+        Device::Processor | Device::Unknown => None,
+    })
+}
+
 /// `nixl.cuda`: the wheel's CUDA is torch's (dynamo#10654).
 pub(super) fn cuda(host: &Host, _plan: &Plan) -> Verdict {
     let packages = Packages::read(host)?;
@@ -63,25 +81,23 @@ pub(super) fn cuda(host: &Host, _plan: &Plan) -> Verdict {
     let Some(torch) = packages.version("torch") else {
         return Ok(Outcome::skip("no torch; vllm.torch says what to do"));
     };
-    let Some(torch_major) = cuda_major(torch) else {
+    let Some(torch_major) = cuda_of_torch(host, &packages)? else {
         return Ok(Outcome::skip(format!("torch {torch} does not name its CUDA")));
     };
     let expected = format!("nixl-cu{torch_major} for torch {torch}, and no other");
-    if !wheels.iter().any(|(_, major)| *major == torch_major) {
+    let Some((fitting, _)) = wheels.iter().find(|(_, major)| *major == torch_major) else {
         let found = format!("{name} is for CUDA {major}, torch {torch} for CUDA {torch_major}");
         return Ok(Outcome::fail(found, expected, "uninstall it, then install the wheel of torch's CUDA"));
-    }
-    if wheels.len() > 1 {
-        let found = "nixl-cu12 and nixl-cu13 are both installed";
-        return Ok(Outcome::warn(found, expected, "uninstall the one that torch does not match"));
-    }
-    Ok(Outcome::pass(format!("{name} and torch {torch}")))
-}
-
-/// `+cu130` is CUDA 13.0, `+cu128` is 12.8.
-fn cuda_major(torch: &str) -> Option<u32> {
-    let digits = torch.split_once("+cu")?.1;
-    digits.get(..2)?.parse().ok()
+    };
+    let picks = packages.version("nixl").and_then(Version::parse).is_some_and(|version| version >= PICKS_BY_TORCH);
+    Ok(match (wheels.len(), picks) {
+        (1, _) => Outcome::pass(format!("{fitting} and torch {torch}")),
+        (_, true) => Outcome::pass(format!("nixl picks {fitting} for torch {torch} of CUDA {torch_major}")),
+        (_, false) => {
+            let found = "nixl-cu12 and nixl-cu13 are both installed";
+            Outcome::warn(found, expected, "uninstall the one that torch does not match")
+        }
+    })
 }
 
 /// `nixl.libfabric`
@@ -114,25 +130,4 @@ pub(super) fn path(host: &Host, plan: &Plan) -> Verdict {
         Some(line) => Outcome::pass(line),
         None => Outcome::skip(format!("no log in {} tells which backend NIXL took", logs::FOLDER)),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn torch_names_its_cuda() {
-        assert_eq!(cuda_major("2.9.0+cu130"), Some(13));
-        assert_eq!(cuda_major("2.8.0+cu128"), Some(12));
-        assert_eq!(cuda_major("2.8.0"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn no_version_panics(text in "[0-9.]{0,4}\\+cu\\PC{0,3}") {
-            cuda_major(&text);
-        }
-    }
 }

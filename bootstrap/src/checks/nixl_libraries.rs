@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::efa_libraries::{provider_suffixes, wanted_suffix, words};
 use super::loader::{Loaded, Loader};
+use super::nixl;
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
 use super::python_packages::Packages;
@@ -15,10 +16,26 @@ const MODULES: &[&str] = &["nixl_cu12", "nixl_cu13", "nixl"];
 
 const HINT: &str = "install the library, or put its folder on the loader's path (/etc/ld.so.conf.d, then ldconfig)";
 
+/// The parts that are imported beside this torch: `nixl` picks among several wheels.
+fn picked(host: &Host, packages: &Packages) -> Result<Vec<&'static str>, Unreadable> {
+    let cuda = nixl::cuda_of_torch(host, packages)?;
+    let fits = |module: &str| match (cuda, module.strip_prefix("nixl_cu")) {
+        (Some(cuda), Some(major)) => major.parse() == Ok(cuda),
+        _ => true,
+    };
+    let all = || MODULES.iter().copied();
+    let mut fitting = Vec::new();
+    for module in all().filter(|module| fits(module)) {
+        fitting.extend(host.exists(&format!("{}/{module}", packages.folder))?.then_some(module));
+    }
+    // One that does not fit is looked at where there is no other; nixl.cuda says what is wrong with it.
+    Ok(if fitting.iter().any(|module| module.starts_with("nixl_cu")) { fitting } else { all().collect() })
+}
+
 /// The package folders that are there.
 fn modules(host: &Host, packages: &Packages) -> Result<Vec<String>, Unreadable> {
     let mut found = Vec::new();
-    for module in MODULES {
+    for module in picked(host, packages)? {
         let folder = format!("{}/{module}", packages.folder);
         found.extend(host.exists(&folder)?.then_some(folder));
     }
@@ -109,13 +126,40 @@ pub(super) fn plugins(host: &Host, plan: &Plan) -> Verdict {
 
 fn plugin_folders(host: &Host, packages: &Packages) -> Result<Vec<String>, Unreadable> {
     let mut folders = Vec::new();
-    for module in MODULES {
+    for module in picked(host, packages)? {
         for folder in [format!("{module}.libs/nixl"), format!(".{module}.mesonpy.libs/plugins")] {
             let folder = format!("{}/{folder}", packages.folder);
             folders.extend(host.exists(&folder)?.then_some(folder));
         }
     }
     Ok(folders)
+}
+
+/// `nixl.ucx`: UCX reaches EFA by a module of its own, and says nothing where that cannot be loaded (ucx#10692).
+pub(super) fn ucx(host: &Host, plan: &Plan) -> Verdict {
+    if let Some(outcome) = super::efa_devices::nothing_to_check(host, plan)? {
+        return Ok(outcome);
+    }
+    let packages = Packages::read(host)?;
+    let loader = loader(host, &packages)?;
+    let hint = "serve with the backend LIBFABRIC: UCX of this wheel falls back to TCP";
+    for module in picked(host, &packages)? {
+        let folder = format!("{}/{module}.libs/ucx", packages.folder);
+        let names = host.names(&folder)?;
+        if names.is_empty() {
+            continue;
+        }
+        let Some(name) = names.into_iter().find(|name| name.starts_with("libuct_ib_efa.so")) else {
+            return Ok(Outcome::warn(format!("no EFA module in {folder}"), "libuct_ib_efa.so", hint));
+        };
+        let needs = loader.missing(&format!("{folder}/{name}"), &mut Loaded::new())?;
+        if needs.is_empty() {
+            return Ok(Outcome::pass(format!("{name} of the wheel can be loaded")));
+        }
+        let found = format!("{name} of the wheel needs {}", needs.join(", "));
+        return Ok(Outcome::warn(found, "an EFA module that UCX can load", hint));
+    }
+    Ok(Outcome::skip("the wheel brings no modules of UCX"))
 }
 
 /// `nixl.verbs-provider`: UCX in the wheel brings a libibverbs of its own, which sees no EFA when the system's provider
@@ -126,7 +170,7 @@ pub(super) fn verbs_provider(host: &Host, plan: &Plan) -> Verdict {
     }
     let packages = Packages::read(host)?;
     let there = provider_suffixes(host)?;
-    for module in MODULES {
+    for module in picked(host, &packages)? {
         let folder = format!("{}/{module}.libs", packages.folder);
         let Some(name) = host.names(&folder)?.into_iter().find(|name| name.starts_with("libibverbs")) else { continue };
         let wanted = wanted_suffix(host, &format!("{folder}/{name}"))?;

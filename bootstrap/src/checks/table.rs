@@ -2,9 +2,10 @@
 
 use super::options::Profile::{Base, Serving};
 use super::{
-    Check, disk, efa_devices, efa_driver, efa_installer, efa_libraries, efa_limits, efa_provider, efa_traffic,
-    environment, gpu_driver, gpu_kernel_log, gpu_links, gpu_peer_memory, gpu_state, kernel_modules, mlflow, nccl,
-    nccl_log, nccl_table, network, nixl, nixl_libraries, plan_check, time_skew, vllm,
+    Check, disk, efa_devices, efa_driver, efa_engine, efa_installer, efa_libraries, efa_limits, efa_provider,
+    efa_traffic, environment, gpu_driver, gpu_kernel_log, gpu_links, gpu_peer_memory, gpu_state, kernel_modules,
+    mlflow, nccl_log, nccl_plugin, nccl_programs, nccl_table, network, nixl, nixl_libraries, peer_reports, plan_check,
+    serving, time_skew, time_sync, torch, vllm,
 };
 
 #[rustfmt::skip] // One row a check.
@@ -24,6 +25,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "efa.cudart", profile: Base, title: "the CUDA runtime that libfabric loads", run: efa_libraries::cudart },
     Check { id: "efa.provider", profile: Base, title: "libfabric offers every device", run: efa_provider::provider },
     Check { id: "efa.gpu-memory", profile: Base, title: "libfabric registers GPU memory", run: efa_provider::gpu_memory },
+    Check { id: "efa.engine", profile: Base, title: "the engine starts here", run: efa_engine::engine },
+    Check { id: "efa.engine-domains", profile: Base, title: "the engine sees every device", run: efa_engine::domains },
     Check { id: "efa.traffic", profile: Base, title: "every device carried the last transfer", run: efa_traffic::traffic },
 
     Check { id: "gpu.count", profile: Base, title: "as many GPUs as planned", run: gpu_state::count },
@@ -40,8 +43,11 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "gpu.fabric-manager", profile: Base, title: "the Fabric Manager of NVSwitch types", run: gpu_driver::fabric_manager },
 
     Check { id: "vllm.package", profile: Serving, title: "vLLM is installed", run: vllm::package },
-    Check { id: "vllm.torch", profile: Serving, title: "torch is built for CUDA", run: vllm::torch },
-    Check { id: "vllm.kv-transfer", profile: Serving, title: "serving processes use LIBFABRIC", run: vllm::kv_transfer },
+    Check { id: "vllm.torch", profile: Serving, title: "torch is built for a CUDA that the driver has", run: torch::torch },
+    Check { id: "vllm.kv-transfer", profile: Serving, title: "serving processes use LIBFABRIC", run: serving::kv_transfer },
+    Check { id: "vllm.memlock", profile: Serving, title: "serving processes may lock memory", run: serving::memlock },
+    Check { id: "vllm.mooncake", profile: Serving, title: "Mooncake, where it serves, is built with EFA", run: serving::mooncake },
+    Check { id: "vllm.peer-versions", profile: Serving, title: "one vLLM and one NIXL on all nodes", run: peer_reports::versions },
     Check { id: "vllm.side-channel", profile: Serving, title: "the side channel is this node's own address", run: vllm::side_channel },
 
     Check { id: "nixl.package", profile: Serving, title: "NIXL is installed, in a version that works", run: nixl::package },
@@ -49,11 +55,13 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "nixl.libraries", profile: Serving, title: "NIXL's modules find their libraries", run: nixl_libraries::libraries },
     Check { id: "nixl.plugins", profile: Serving, title: "NIXL's plugins can be loaded", run: nixl_libraries::plugins },
     Check { id: "nixl.libfabric", profile: Serving, title: "libfabric is new enough for NIXL", run: nixl::libfabric },
+    Check { id: "nixl.ucx", profile: Serving, title: "the wheel's UCX can load its EFA module", run: nixl_libraries::ucx },
     Check { id: "nixl.verbs-provider", profile: Serving, title: "the wheel's own libibverbs finds EFA", run: nixl_libraries::verbs_provider },
     Check { id: "nixl.path", profile: Serving, title: "NIXL's log shows EFA", run: nixl::path },
 
-    Check { id: "nccl.plugin", profile: Serving, title: "NCCL's OFI plugin can be loaded", run: nccl::plugin },
-    Check { id: "nccl.programs", profile: Serving, title: "nccl-tests are built", run: nccl::programs },
+    Check { id: "nccl.plugin", profile: Serving, title: "NCCL's OFI plugin can be loaded", run: nccl_plugin::plugin },
+    Check { id: "nccl.plugin-version", profile: Serving, title: "the plugin is new enough for this type", run: nccl_plugin::version },
+    Check { id: "nccl.programs", profile: Serving, title: "nccl-tests are built", run: nccl_programs::programs },
     Check { id: "nccl.network", profile: Serving, title: "NCCL's log shows EFA", run: nccl_log::network },
     Check { id: "nccl.results", profile: Serving, title: "results of nccl-tests are right", run: nccl_table::results },
 
@@ -64,8 +72,9 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "network.endpoints", profile: Base, title: "the services that this node needs", run: network::endpoints },
     Check { id: "network.peers", profile: Base, title: "every peer over TCP", run: network::tcp },
     Check { id: "network.efa-peers", profile: Base, title: "every peer over EFA", run: network::efa },
-    Check { id: "network.peer-errors", profile: Base, title: "no peer went away", run: network::peer_errors },
+    Check { id: "network.peer-errors", profile: Base, title: "no peer went away", run: peer_reports::peer_errors },
 
+    Check { id: "time.sync", profile: Base, title: "chrony keeps the clock", run: time_sync::sync },
     Check { id: "time.skew", profile: Base, title: "the clock against a server's", run: time_skew::skew },
 
     Check { id: "disk.nvme", profile: Base, title: "instance store in use", run: disk::nvme },

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use prefab_contract::bench_report::{BenchProgress, BenchReport};
 use prefab_contract::engine::{
-    self, CaseSpec, Event, MESSAGE_VERSION, Operation, PairKey, Role, Start, Transport, Until,
+    self, CaseSpec, Event, MESSAGE_VERSION, Memory, Mode, Operation, PairKey, Role, Start, Transport, Until,
 };
 use prefab_contract::transfer::{Scatter, Shape};
 use rustix::process::{Pid, Signal, kill_process};
@@ -106,7 +106,10 @@ pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
         operation,
         shape: Shape::with_working_set([(4096, 3, 20)], 1 << 20).unwrap(),
         scatter: Scatter { fragmentation_ppm: 500_000, seed: 3 },
-        until: Until::Rounds(1),
+        mode: Mode::Request { outstanding: 1, until: Until::Rounds(1) },
+        memory: Memory::Host,
+        streams: 1,
+        schedule: None,
         ceilings: true,
     }
 }

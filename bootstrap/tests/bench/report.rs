@@ -61,8 +61,8 @@ fn impossible_options_are_refused_before_anything_runs() {
         (vec!["--fragmentation", "1.5"], 1, "expected 0 to 1"),
         (vec!["--engine", "/nowhere/prefab-fabric"], 1, "make build"),
         (vec!["--json", "/nowhere/report.json"], 1, "/nowhere/report.json"),
-        (vec!["--transport", "efa"], 2, "builtin-tcp, builtin-vm"),
-        (vec!["--op", "packed"], 2, "read and write"),
+        (vec!["--transport", "pigeon"], 2, "builtin-tcp, builtin-vm"),
+        (vec!["--op", "pushed"], 2, "read, write, packed"),
         (vec!["--rounds", "0"], 2, "--rounds"),
         (vec!["--rounds", "1", "--duration", "1"], 2, "--duration"),
     ] {

@@ -18,8 +18,12 @@ const PUBLIC_BUGS: &[&str] = &[
 const ONLY_WARN: &[(&str, &str)] = &[
     ("efa.hugepages", "libfabric goes on without huge pages; large host pools do not"),
     ("gpu.persistence", "it costs start time only"),
+    ("nixl.ucx", "the backend LIBFABRIC does without UCX"),
     ("nixl.verbs-provider", "the backend LIBFABRIC does not use that libibverbs"),
 ];
+
+/// Checks that say what they cannot do yet, and so neither pass nor fail.
+const NOT_YET: &[&str] = &["efa.engine-domains"];
 
 fn report(fixture: &Fixture) -> CheckReport {
     let root = fixture.unpack();
@@ -79,6 +83,14 @@ fn every_fixture_has_its_verdicts_and_no_other() {
         }
     }
     for (id, outcomes) in &seen {
+        if NOT_YET.contains(&id.as_str()) {
+            assert_eq!(
+                outcomes.iter().collect::<Vec<_>>(),
+                [&CheckOutcome::Skip],
+                "{id} can do something now: list it no more"
+            );
+            continue;
+        }
         let is_only_warn = ONLY_WARN.iter().any(|(only, _)| only == id);
         let bad = if is_only_warn { CheckOutcome::Warn } else { CheckOutcome::Fail };
         for needed in [CheckOutcome::Pass, bad] {

@@ -9,7 +9,7 @@
 //! edit: proc/meminfo | 5128 | 0           text to replace in a file of the base
 //! == etc/hostname                         a file, up to the next section
 //! == lib/a.so.1 -> a.so.1.2               a link
-//! == lib/a.so.1.2 elf needed=b.so,c.so rpath=$ORIGIN text=-rdmav34.so
+//! == lib/a.so.1.2 elf needed=b.so,c.so rpath=$ORIGIN wants=b.so:B_1.2 versions=A_1.0,A_1.1 text=up to the line's end
 //! == bin/x mode=755                       an executable file
 //! == sys/y unreadable                     neither there nor absent
 //! == sys/d{n}/vendor for=0..32            32 files
@@ -130,15 +130,20 @@ impl Fixture {
         let path = words.next().unwrap();
         let words: Vec<&str> = words.collect();
         let option = |name: &str| words.iter().find_map(|word| word.strip_prefix(name));
-        let list = |text: &str| text.replace(',', "\n");
         let entry = match words[..] {
             ["->", target] | ["->", target, _] => Entry::Link(target.to_owned()),
             // A link to itself: opening it is an error that is not "no such file".
             ["unreadable"] => Entry::Link(Path::new(path).file_name().unwrap().to_string_lossy().into_owned()),
             ["elf", ..] => {
-                let needed = list(option("needed=").unwrap_or_default());
-                let needed: Vec<&str> = needed.lines().collect();
-                Entry::Bytes(elf::library(&needed, option("rpath="), option("text=").unwrap_or_default()))
+                let words = |name: &str| option(name).map_or(Vec::new(), |list| list.split(',').collect());
+                let library = elf::Library {
+                    needed: words("needed="),
+                    search: option("rpath="),
+                    wants: words("wants=").into_iter().map(|want| want.split_once(':').unwrap()).collect(),
+                    versions: words("versions="),
+                    text: head.split_once("text=").map_or("", |(_, text)| text),
+                };
+                Entry::Bytes(library.file())
             }
             _ => Entry::Text(repeated(body, option("each=")), option("mode=").map_or(0o644, octal)),
         };

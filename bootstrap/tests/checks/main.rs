@@ -5,4 +5,5 @@ mod command;
 mod elf;
 mod fixture;
 mod machine;
+mod public_bugs;
 mod sources;

@@ -44,6 +44,11 @@ impl Pool {
         self.start.as_ptr() as u64
     }
 
+    /// Its length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length as u64
+    }
+
     /// Bytes at an offset.
     ///
     /// # Errors

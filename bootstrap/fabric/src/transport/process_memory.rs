@@ -63,7 +63,9 @@ impl Spans {
             // in the other process, by the kernel.
             Operation::Read => unsafe { libc::process_vm_readv(pid, local, local_count, remote, remote_count, 0) },
             // SAFETY: as above; here the local ranges are only read.
-            Operation::Write => unsafe { libc::process_vm_writev(pid, local, local_count, remote, remote_count, 0) },
+            Operation::Write | Operation::Packed => unsafe {
+                libc::process_vm_writev(pid, local, local_count, remote, remote_count, 0)
+            },
         };
         u64::try_from(copied).map_err(|_| io::Error::last_os_error()).context("copying between address spaces")
     }

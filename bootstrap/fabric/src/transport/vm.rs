@@ -179,6 +179,8 @@ impl Target for VmTarget {
         Ok(())
     }
 
+    fn prepare(&mut self, _runs: &[Run]) {}
+
     fn passive_stage(&self) -> Stage {
         Stage::Check
     }

@@ -171,6 +171,7 @@ impl Client {
 }
 
 /// What is asked for, and how.
+#[derive(Clone, Copy)]
 pub(super) enum Ask<'a> {
     Get(&'a [(&'a str, &'a str)]),
     Post(&'a Value),

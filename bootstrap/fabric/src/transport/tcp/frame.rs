@@ -21,14 +21,16 @@ pub(super) enum Kind {
     Read,
     /// Initiator: the request ends here.
     End,
+    /// Initiator: payload of the next batch of the table that both ends made follows; place it.
+    Packed,
     /// Target: payload of one `Read` follows.
     Answer,
     /// Target: after `End`, with the bytes placed.
     Placed,
 }
 
-const KINDS: [(Kind, u32); 5] =
-    [(Kind::Write, 1), (Kind::Read, 2), (Kind::End, 3), (Kind::Answer, 4), (Kind::Placed, 5)];
+const KINDS: [(Kind, u32); 6] =
+    [(Kind::Write, 1), (Kind::Read, 2), (Kind::End, 3), (Kind::Answer, 4), (Kind::Placed, 5), (Kind::Packed, 6)];
 
 /// The fixed part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

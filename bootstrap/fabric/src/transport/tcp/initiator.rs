@@ -72,7 +72,7 @@ impl TcpInitiator {
 
     /// Sends as much as the socket takes. Returns whether anything went.
     fn send_frames(&mut self, pool: &Pool) -> Result<bool> {
-        let is_write = self.setting.operation == Operation::Write;
+        let is_write = self.setting.operation != Operation::Read;
         let local = self.tables.local(self.setting.operation, true);
         let progress = &mut self.progress;
         let Some(frame) = self.frames.get(progress.sending) else { return self.send_end(pool) };
@@ -167,9 +167,14 @@ impl Initiator for TcpInitiator {
     fn prepare(&mut self, runs: &[Run]) -> Result<()> {
         self.tables = Tables::new(runs);
         let (operation, remote) = (self.setting.operation, self.tables.remote(self.setting.operation, true));
-        let kind = if operation == Operation::Write { Kind::Write } else { Kind::Read };
+        let kind = match operation {
+            Operation::Read => Kind::Read,
+            Operation::Write => Kind::Write,
+            Operation::Packed => Kind::Packed,
+        };
         let frames = self.tables.batches().into_iter().map(|batch| {
-            let entries = &remote[batch.pieces.clone()];
+            // Packed, the target has made the same table and needs none.
+            let entries = if kind == Kind::Packed { &[] } else { &remote[batch.pieces.clone()] };
             let pieces = u32::try_from(entries.len()).context("counting pieces")?;
             // The round is filled in by `post`: tables may be made before it is known.
             let header = Header { kind, pieces, bytes: batch.bytes, round: 0 };
@@ -192,7 +197,7 @@ impl Initiator for TcpInitiator {
     fn poll(&mut self, pool: &mut Pool) -> Result<Option<u64>> {
         match self.setting.operation {
             Operation::Read => self.poll_read(pool),
-            Operation::Write => self.poll_write(pool),
+            Operation::Write | Operation::Packed => self.poll_write(pool),
         }
     }
 

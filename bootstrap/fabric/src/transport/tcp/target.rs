@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prefab_contract::engine::{Operation, Waiting};
 use prefab_contract::transfer::Run;
 
@@ -11,7 +11,7 @@ use super::frame::{ENTRY_BYTES, HEADER_BYTES, Header, Kind, decode_table};
 use super::plain_loop::PlainLoop;
 use crate::transport::memory::Pool;
 use crate::transport::stream::Stream;
-use crate::transport::tables::Tables;
+use crate::transport::tables::{Batch, Tables};
 use crate::transport::vectored::Piece;
 use crate::transport::{Setting, Target};
 
@@ -21,6 +21,9 @@ pub(crate) struct TcpTarget {
     payload: Stream,
     ceiling: TcpStream,
     ceiling_tables: Tables,
+    /// What a packed request places, made before it begins.
+    packed: Tables,
+    batches: Vec<Batch>,
     table: Vec<u8>,
     pieces: Vec<Piece>,
     served: Served,
@@ -44,6 +47,8 @@ impl TcpTarget {
             payload: Stream::new(connections.payload)?,
             ceiling: connections.ceiling,
             ceiling_tables: Tables::default(),
+            packed: Tables::default(),
+            batches: Vec::new(),
             table: Vec::new(),
             pieces: Vec::new(),
             served: Served::default(),
@@ -65,7 +70,7 @@ impl TcpTarget {
     fn end(&mut self, header: Header, pool: &Pool, bytes: u64) -> Result<()> {
         ensure!(bytes == header.bytes, "found {bytes} bytes in the request, expected {}", header.bytes);
         self.served = Served { round: header.round, bytes };
-        if self.setting.operation == Operation::Write {
+        if self.setting.operation != Operation::Read {
             let placed = Header { kind: Kind::Placed, ..header }.encode();
             self.payload.send(&placed, pool, &[], &self.setting.watch)?;
         }
@@ -75,7 +80,7 @@ impl TcpTarget {
 
 impl Target for TcpTarget {
     fn serve(&mut self, pool: &mut Pool) -> Result<()> {
-        let mut bytes = 0;
+        let (mut bytes, mut batch) = (0, 0);
         loop {
             let header = self.receive_header(pool)?;
             match (header.kind, self.setting.operation) {
@@ -88,11 +93,28 @@ impl Target for TcpTarget {
                     let answer = Header { kind: Kind::Answer, pieces: 0, ..header }.encode();
                     self.payload.send(&answer, pool, &self.pieces, &self.setting.watch)?;
                 }
+                (Kind::Packed, Operation::Packed) => {
+                    let next: &Batch = self.batches.get(batch).context("found more batches than the request has")?;
+                    ensure!(
+                        next.bytes == header.bytes,
+                        "found a batch of {} bytes, expected {}",
+                        header.bytes,
+                        next.bytes
+                    );
+                    let pieces = &self.packed.destination[next.pieces.clone()];
+                    self.payload.receive(&mut [], pool, pieces, &self.setting.watch)?;
+                    batch += 1;
+                }
                 (Kind::End, _) => return self.end(header, pool, bytes),
                 (kind, operation) => bail!("found a {kind:?} frame in a case of operation {operation}"),
             }
             bytes += header.bytes;
         }
+    }
+
+    fn prepare(&mut self, runs: &[Run]) {
+        self.packed = Tables::new(runs);
+        self.batches = self.packed.batches();
     }
 
     fn target_bytes(&mut self, round: u64) -> Result<u64> {

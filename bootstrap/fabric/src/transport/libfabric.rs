@@ -1,0 +1,119 @@
+//! `tcp`, `shm`, `efa`, `efa-direct`: providers of libfabric. Each end opens the provider that was asked for, registers
+//! its pool, and learns how to reach the other; then the initiator posts reads or writes straight between the pools.
+//!
+//! Read on in this order: `provider` (which), `session` (open, exchange, close), `plan` (what one request posts), `link`
+//! (post and read completions), `initiator` and `target` (when it is over).
+
+mod choice;
+mod completions;
+mod contexts;
+mod credits;
+mod info;
+mod initiator;
+mod link;
+mod notice;
+mod objects;
+mod options;
+mod plan;
+pub(crate) mod provider;
+mod regions;
+mod session;
+mod sleeping;
+mod target;
+
+pub(crate) use initiator::FabricInitiator;
+pub(crate) use session::Reach;
+pub(crate) use target::FabricTarget;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use libfabric_sys::{Library, library_paths};
+use prefab_contract::engine::{Operation, Transport};
+
+use super::memory::Pool;
+use super::{Setting, Unavailable};
+use provider::Provider;
+use session::Session;
+
+/// Names the one library to use, instead of the usual places.
+const LIBRARY_VARIABLE: &str = "PREFAB_LIBFABRIC";
+
+/// Opens the library of this machine; once in a process, because a second one finds no EFA device.
+///
+/// # Errors
+/// [`Unavailable`]: there is none, or it is broken, foreign or too old.
+pub(crate) fn library() -> Result<Library> {
+    let named = std::env::var_os(LIBRARY_VARIABLE).map(PathBuf::from);
+    let opened = Library::open(&library_paths(named.as_deref()));
+    opened.map_err(|error| Unavailable(error.to_string()).into())
+}
+
+/// One end, open and not yet connected.
+pub(crate) struct Opened {
+    session: Session,
+    pool_bytes: u64,
+}
+
+impl Opened {
+    /// Opens the provider that the transport means on this machine's library.
+    ///
+    /// # Errors
+    /// As [`Opened::on`], or there is no library.
+    pub(crate) fn new(transport: Transport, operation: Operation, pool: &Pool, address: IpAddr) -> Result<Self> {
+        let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
+        Self::on(&library()?, provider, operation, pool, address)
+    }
+
+    /// Opens the provider and registers `pool`, which must outlive whatever this becomes. `address` is the local end of
+    /// the control connection.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the provider is not here; what it refuses.
+    pub(crate) fn on(
+        library: &Library,
+        provider: &'static Provider,
+        operation: Operation,
+        pool: &Pool,
+        address: IpAddr,
+    ) -> Result<Self> {
+        let session = Session::open(library, provider, operation, pool, address)?;
+        Ok(Self { session, pool_bytes: pool.length() })
+    }
+
+    /// What the peer needs to reach this end.
+    ///
+    /// # Errors
+    /// Never: the session is open.
+    pub(crate) fn reach(&self) -> Result<Reach> {
+        self.session.reach()
+    }
+
+    /// Becomes the initiator of that target.
+    ///
+    /// # Errors
+    /// The target has another provider, or the provider does not take its address.
+    pub(crate) fn initiator(self, setting: Setting, target: &Reach) -> Result<FabricInitiator> {
+        FabricInitiator::new(setting, self.session, target, self.pool_bytes)
+    }
+
+    /// Becomes the target of that initiator, which has posted nothing yet.
+    ///
+    /// # Errors
+    /// As [`Opened::initiator`].
+    pub(crate) fn target(self, initiator: &Reach) -> Result<FabricTarget> {
+        FabricTarget::new(self.session, initiator, self.pool_bytes)
+    }
+}
+
+/// Why a transport of libfabric cannot run on this machine at all; none if it can.
+pub(crate) fn unavailable_here(provider: &Provider) -> Option<String> {
+    let found = library().and_then(|library| choice::choose(&library, provider, None));
+    found.err().map(|error| format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod stub;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Registered memory: a pool in regions that a device takes, and how both ends name them.
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+
+use anyhow::{Context, Result, ensure};
+use libfabric_sys::{self as fi, Library, Zeroed};
+use serde::{Deserialize, Serialize};
+
+use super::info::Info;
+use super::objects::{Objects, Owned, check};
+use crate::transport::memory::Pool;
+
+/// The most bytes of one region. EFA takes at most 2^20 pages for one that may be written remotely, 4 GiB of small ones.
+const REGION_BYTES: u64 = 2 << 30;
+
+/// A region, as the peer addresses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RemoteRegion {
+    /// What its first byte is called: an address of the owner's, or 0 where regions are addressed by offset.
+    pub(crate) address: u64,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// What permits access; gone when the owner closes the region.
+    pub(crate) key: u64,
+}
+
+/// A pool, registered in regions of [`REGION_BYTES`]. The pool must outlive it: the device reads and writes there.
+pub(super) struct Registered {
+    regions: Vec<Region>,
+    start: u64,
+    bytes: u64,
+}
+
+struct Region {
+    owned: Owned<fi::fid_mr>,
+    remote: RemoteRegion,
+}
+
+impl Registered {
+    /// Registers all of `pool` for reading and writing from both ends. `first_key` and those after it are free.
+    ///
+    /// # Errors
+    /// The provider refuses, mostly for want of lockable memory.
+    pub(super) fn new(
+        library: &Library,
+        objects: &Objects,
+        info: Info<'_>,
+        pool: &Pool,
+        first_key: u64,
+    ) -> Result<Self> {
+        let mut registered = Self { regions: Vec::new(), start: pool.address(), bytes: pool.length() };
+        let mut offset = 0;
+        while offset < pool.length() {
+            let bytes = REGION_BYTES.min(pool.length() - offset);
+            let key = first_key + registered.regions.len() as u64;
+            registered.regions.push(Region::new(library, objects, info, pool.iovec(offset, bytes)?, key)?);
+            offset += bytes;
+        }
+        Ok(registered)
+    }
+
+    /// What the peer needs.
+    pub(super) fn remote(&self) -> Vec<RemoteRegion> {
+        self.regions.iter().map(|region| region.remote).collect()
+    }
+
+    /// A local range as operations take it, with its descriptor. It must not cross a border of regions.
+    ///
+    /// # Errors
+    /// It lies outside the pool.
+    pub(super) fn local(&self, offset: u64, bytes: u64) -> Result<(fi::iovec, *mut c_void)> {
+        let end = offset.checked_add(bytes).filter(|&end| end <= self.bytes);
+        ensure!(
+            end.is_some(),
+            "found the range {offset} + {bytes}, expected one inside the pool of {} bytes",
+            self.bytes
+        );
+        let region = usize::try_from(offset / REGION_BYTES)?;
+        let region = self.regions.get(region).context("a region of the pool")?;
+        // SAFETY: a live registration, whose descriptor never changes.
+        let descriptor = unsafe { (*region.owned.as_ptr()).mem_desc };
+        let address = usize::try_from(self.start + offset)?;
+        let iov_base = std::ptr::with_exposed_provenance_mut(address);
+        Ok((fi::iovec { iov_base, iov_len: usize::try_from(bytes)? }, descriptor))
+    }
+}
+
+impl Region {
+    fn new(library: &Library, objects: &Objects, info: Info<'_>, memory: fi::iovec, key: u64) -> Result<Self> {
+        let attr = fi::fi_mr_attr {
+            mr_iov: &raw const memory,
+            iov_count: 1,
+            access: fi::FI_READ | fi::FI_WRITE | fi::FI_REMOTE_READ | fi::FI_REMOTE_WRITE | fi::FI_RECV,
+            requested_key: key,
+            iface: fi::FI_HMEM_SYSTEM,
+            ..fi::fi_mr_attr::zeroed()
+        };
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a live domain; the attributes are only read and have the size of the newest layout. The memory is a
+        // pool's, which outlives the registration, and which this program looks at only while no transfer runs.
+        let result = unsafe { fi::fi_mr_regattr(objects.domain.as_ptr(), &raw const attr, 0, &raw mut raw) };
+        check(library, "fi_mr_regattr", result).with_context(|| {
+            format!("cannot register {} bytes; raise the limit of locked memory (ulimit -l unlimited)", memory.iov_len)
+        })?;
+        let owned = Owned::new(raw).context("found no registration after fi_mr_regattr")?;
+        // SAFETY: a live registration.
+        let key = unsafe { (*raw).key };
+        ensure!(key != fi::FI_KEY_NOTAVAIL, "found a registration without a key of 64 bits, expected one");
+        let address = if info.mr_mode() & fi::FI_MR_VIRT_ADDR != 0 { memory.iov_base as u64 } else { 0 };
+        Ok(Self { owned, remote: RemoteRegion { address, bytes: memory.iov_len as u64, key } })
+    }
+}
+
+/// The border behind an offset: operations must not cross it.
+pub(super) fn bytes_to_border(offset: u64) -> u64 {
+    REGION_BYTES - offset % REGION_BYTES
+}
+
+/// A range of the peer's pool as operations take it. It must not cross a border of regions.
+///
+/// # Errors
+/// It lies outside of what the peer registered.
+pub(super) fn remote_range(regions: &[RemoteRegion], offset: u64, bytes: u64) -> Result<fi::fi_rma_iov> {
+    let region = usize::try_from(offset / REGION_BYTES).ok().and_then(|number| regions.get(number));
+    let within = offset % REGION_BYTES;
+    let region = region.filter(|region| within <= region.bytes && bytes <= region.bytes - within);
+    let region = region.with_context(|| format!("found the range {offset} + {bytes} outside of the peer's pool"))?;
+    Ok(fi::fi_rma_iov { addr: region.address + within, len: usize::try_from(bytes)?, key: region.key })
+}
