@@ -87,14 +87,14 @@ pub(crate) enum Judged {
 }
 
 /// Runs task files of a plan, with values for the variables that they declare.
-pub(crate) type RunTasks = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()>;
+pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()> + 'a;
 
 /// What a boot does with the machine that it proves.
 pub(crate) struct Steps<'a> {
     /// Judges the machine: the reason it is not what it should be.
     pub(crate) check: &'a dyn Fn(Judged, &NodeConfig, &str) -> Result<()>,
     /// Runs the task files, given as their names and texts in order, with values for the variables that they declare.
-    pub(crate) run_tasks: &'a RunTasks,
+    pub(crate) run_tasks: &'a RunTasks<'a>,
 }
 
 /// How a boot ended.
