@@ -10,6 +10,7 @@ mod demo;
 mod folder;
 mod init;
 mod instance_types;
+mod mlflow;
 mod option_finding;
 mod schema;
 mod size;
@@ -33,6 +34,7 @@ enum Command {
     Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Mlflow(mlflow::Mlflow),
     Demo(demo::Demo),
     Schema(schema::Schema),
 }
@@ -57,6 +59,7 @@ impl Cli {
             Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Mlflow(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
         }

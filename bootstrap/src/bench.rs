@@ -13,10 +13,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, SCHEMA_VERSION};
-use prefab_contract::engine::{CaseSpec, Mode, Until};
+use prefab_contract::engine::{CaseSpec, Mode, Round, Until};
 
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
+use crate::mlflow::Recording;
 use figures::{as_f64, figures};
 use local::Engines;
 pub(crate) use options::Options;
@@ -33,22 +34,32 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     // Written before anything runs: a path that cannot be written fails now, and a case never gets lost.
     let file = options.json.as_deref().filter(|path| *path != Path::new("-"));
     save(file, &report)?;
+    let mut recording = Recording::begin(&options.destination)?;
     let interrupt = Interrupt::watch()?;
     let mut progress = Progress::new(options.progress);
     for number in 0..plan.cases.len() {
-        let case = run_case(&plan, number, &interrupt, &mut progress, &mut report.environment)?;
+        let (case, rounds) = run_case(&plan, number, &interrupt, &mut progress, &mut report.environment)?;
         report.cases.push(case);
         report.environment.load_after = machine::load();
         save(file, &report)?;
+        if let Some(recording) = &mut recording {
+            recording.samples(&rounds);
+            recording.keep(&report)?;
+        }
         if interrupt.signal().is_some() {
             break;
         }
     }
     print(&report, options.json.as_deref() == Some(Path::new("-")))?;
     let is_complete = report.cases.iter().all(|case| case.ended == Ended::Complete && case.verified);
+    // Whoever interrupts does not want to wait: what was measured is kept, and logged by the next one.
+    let logged = match recording.filter(|_| interrupt.signal().is_none()) {
+        Some(recording) => recording.log(&options.destination)?,
+        None => Outcome::Done,
+    };
     Ok(match interrupt.signal() {
         Some(signal) => Outcome::Interrupted(signal),
-        None if is_complete => Outcome::Done,
+        None if is_complete => logged,
         None => Outcome::Failed,
     })
 }
@@ -59,7 +70,7 @@ fn run_case(
     interrupt: &Interrupt,
     progress: &mut Progress,
     environment: &mut Environment,
-) -> Result<Case> {
+) -> Result<(Case, Vec<Round>)> {
     let spec = &plan.cases[number];
     progress.show(&began(plan, number, spec));
     let engines = Engines { program: &plan.engine, deadline_divisor: plan.deadline_divisor, interrupt };
@@ -77,7 +88,7 @@ fn run_case(
     let case = figures(plan, spec, &outcome);
     environment.engine_version = environment.engine_version.take().or(outcome.engine_version);
     progress.show(&BenchProgress::CaseEnded { case: number + 1, ended: case.ended, gb_per_s: case.gb_per_s });
-    Ok(case)
+    Ok((case, outcome.rounds))
 }
 
 fn began(plan: &Plan, number: usize, spec: &CaseSpec) -> BenchProgress {

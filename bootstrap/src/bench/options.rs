@@ -10,6 +10,7 @@ use prefab_contract::models;
 use prefab_contract::transfer::{Scatter, Shape};
 
 use super::machine;
+use crate::mlflow::Destination;
 
 /// The least working set: smaller pools would measure caches.
 const MIN_WORKING_SET_BYTES: u64 = 1 << 30;
@@ -60,6 +61,8 @@ pub(crate) struct Options {
     /// Write the report as JSON to a file, or with - to standard output
     #[arg(long, value_name = "PATH|-")]
     pub(super) json: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) destination: Destination,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t = ProgressKind::Human)]
     pub(super) progress: ProgressKind,

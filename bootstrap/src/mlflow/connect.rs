@@ -14,9 +14,6 @@ use prefab_rest::signed::Signed;
 /// What the environment file of a node sets, as MLflow's own clients read it.
 pub(super) const URI_VARIABLE: &str = "MLFLOW_TRACKING_URI";
 
-/// Everything that is logged at once may take this long; MLflow's own clients add up to more than an hour.
-pub(super) const BUDGET: Duration = Duration::from_secs(60);
-
 /// How long the control plane, which logging does not need, may keep a check waiting.
 const CONTROL_PLANE: Duration = Duration::from_secs(10);
 

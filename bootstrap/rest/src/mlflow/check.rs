@@ -202,11 +202,11 @@ impl Steps<'_> {
     fn clean(&mut self, run: &RunInfo, has_file: bool) {
         if has_file {
             let removed = self.client.delete_artifact(run, FILE);
-            self.walk.left(format!("{FILE} below {}", run.artifact_uri), removed.err(), "");
+            self.walk.left(format!("{FILE} below {}", run.artifact_uri), removed.as_ref().err(), "");
         }
         let removed = self.client.delete_run(&run.run_id);
         let what = format!("run {} of {EXPERIMENT}", run.run_id);
-        self.walk.left(what, removed.err(), "; the next check uses it again");
+        self.walk.left(what, removed.as_ref().err(), "; the next check uses it again");
     }
 }
 

@@ -140,8 +140,8 @@ impl Walk {
         }
     }
 
-    pub(super) fn left(&mut self, what: String, stays: Option<Error>, and_then: &str) {
-        let why = stays.as_ref().map(|error| format!("{error}{and_then}")).unwrap_or_default();
+    pub(super) fn left(&mut self, what: String, stays: Option<&Error>, and_then: &str) {
+        let why = stays.map(|error| format!("{error}{and_then}")).unwrap_or_default();
         self.0.written.push(Left { what, removed: stays.is_none(), why });
     }
 
