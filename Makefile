@@ -99,9 +99,23 @@ test: setup lint build
 	@echo "Skipped, because this machine has no such thing: EFA devices, GPUs, an AWS account."
 	@if [ -s $(SKIPPED) ]; then cat $(SKIPPED); else echo "Nothing else was skipped."; fi
 
-bench: build
+# Ours and its peers in the same run. A peer that is absent is named, and `NIXL=1` fetches NIXL's wheel for one.
+NIXL_VENV := target/nixl-venv
+bench: build $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
+	rm -rf target/bench-node
+	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
+	  --ignored --exact fixture::a_large_machine_for_the_benchmark
+	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
+	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \
+	  $(PYTHON) -B tests/bench/transfer $(DIST)/prefab-bootstrap --json target/bench-peers.json
+
+$(NIXL_VENV)/requirements.done: tests/bench/transfer/requirements.txt
+	rm -rf $(NIXL_VENV)
+	$(PYTHON) -m venv $(NIXL_VENV)
+	$(NIXL_VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	touch $@
 
 clean:
 	$(CARGO) clean

@@ -5,18 +5,33 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+use crate::table;
 
+mod account;
+mod apply;
+mod compare;
 mod demo;
+mod destroy;
+mod diff;
 mod folder;
 mod init;
 mod instance_types;
+mod logs;
+mod materials;
 mod mlflow;
 mod option_finding;
+mod outputs;
+mod preflight;
+mod progress;
+mod recover;
+mod report;
+mod report_files;
 mod schema;
 mod size;
 mod spec_file;
+mod status;
 mod synth;
-mod table;
+mod terminal;
 mod validate;
 
 /// Builds, proves and measures AWS clusters for disaggregated LLM inference.
@@ -34,9 +49,19 @@ enum Command {
     Synth(synth::Synth),
     Size(size::Size),
     InstanceTypes(instance_types::InstanceTypes),
+    Report(report::Report),
+    Compare(compare::Compare),
     Mlflow(mlflow::Mlflow),
     Demo(demo::Demo),
     Schema(schema::Schema),
+    Preflight(preflight::Preflight),
+    Diff(diff::Diff),
+    Apply(apply::Apply),
+    Status(status::Status),
+    Outputs(outputs::Outputs),
+    Logs(logs::Logs),
+    Recover(recover::Recover),
+    Destroy(destroy::Destroy),
 }
 
 /// Where a command writes: results to `out`, everything meant for a person beside them to `err`.
@@ -59,9 +84,19 @@ impl Cli {
             Command::Synth(command) => command.run(streams),
             Command::Size(command) => command.run(streams),
             Command::InstanceTypes(command) => command.run(streams),
+            Command::Report(command) => command.run(streams),
+            Command::Compare(command) => command.run(streams),
             Command::Mlflow(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
+            Command::Preflight(command) => command.run(streams),
+            Command::Diff(command) => command.run(streams),
+            Command::Apply(command) => command.run(streams),
+            Command::Status(command) => command.run(streams),
+            Command::Outputs(command) => command.run(streams),
+            Command::Logs(command) => command.run(streams),
+            Command::Recover(command) => command.run(streams),
+            Command::Destroy(command) => command.run(streams),
         }
     }
 }

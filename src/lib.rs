@@ -14,7 +14,16 @@ pub mod summary;
 pub mod template;
 pub mod user_data;
 
+pub mod diff;
+
+pub mod deploy;
+pub mod lock;
+
+pub mod aws;
+
 pub mod fit;
 pub mod instance_types;
+pub mod report;
 pub mod secret_literals;
+mod table;
 mod units;

@@ -27,7 +27,7 @@ pub mod workload;
 
 pub use account::Iam;
 use arn::Arn;
-pub use bootstrap::{Bootstrap, Profile, Ready};
+pub use bootstrap::{Bootstrap, Profile, Ready, SHIPPED_TASKS};
 use checked::Place;
 use cluster::Cluster;
 use form::FIELDS;
@@ -78,6 +78,11 @@ pub trait Surroundings {
     /// # Errors
     /// A sentence that says why it could not be read.
     fn model_config(&self, path: &str) -> Result<String, String>;
+
+    /// Whether there is a task file of this name beside the spec, at `tasks/<name>.json`.
+    fn has_task_file(&self, _name: &str) -> bool {
+        false
+    }
 }
 
 impl Spec {
@@ -104,7 +109,7 @@ fn sections(root: &Place<'_>, surroundings: &dyn Surroundings, findings: &mut Fi
     let expose = network::exposures_of(&root.field("expose"), ports.as_ref(), findings);
     let secrets = region.as_ref().map(|region| account::secrets_of(&root.field("secrets"), region, findings));
     let iam = account::iam_of(&root.field("iam"), region.as_ref(), findings);
-    let bootstrap = Bootstrap::of(&root.field("bootstrap"), findings);
+    let bootstrap = Bootstrap::of(&root.field("bootstrap"), surroundings, findings);
     let workload = Workload::of(&root.field("workload"), surroundings, findings);
     let benchmark = Benchmark::of(&root.field("benchmark"), findings);
     capability::check(root, network.as_ref(), cluster.as_ref(), workload.as_ref(), benchmark.as_ref(), findings);

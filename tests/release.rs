@@ -94,3 +94,10 @@ fn no_program_names_a_folder_of_the_building_machine() {
         assert!(bytes.windows(5).any(|window| window == b"/src/"), "{name} names no source at all");
     }
 }
+
+#[test]
+fn shellcheck_finds_nothing_in_the_scripts_of_the_build() {
+    for script in [".cargo/rustc.sh", "tests/release/same_bytes.sh", "bootstrap/tests/checks/probe.sh"] {
+        said("shellcheck", &["--severity=style"], &crate::prefab::root().join(script));
+    }
+}

@@ -3,6 +3,7 @@
 
 mod architecture;
 mod cfn_lint;
+mod deploy;
 mod golden;
 mod invariants;
 mod mlflow;
@@ -10,6 +11,7 @@ mod prefab;
 mod python;
 mod release;
 
+mod bench_harness;
 mod cloud_init;
 mod licences;
 mod specs;

@@ -1,57 +1,77 @@
-//! `bench`: cases one after another, a report that is whole after each of them.
+//! `bench`: cells one batch after another, a report that is whole after each of them.
 
+mod available;
+mod batch;
+mod case_lines;
+mod cells;
+mod choice;
 mod figures;
-mod local;
 mod machine;
+mod mistakes;
+mod mix;
 mod options;
+mod pacing;
+mod pair;
+pub(crate) mod peer;
+mod plan;
+mod planned;
 mod progress;
+mod reader;
+mod reports;
+mod rules;
+mod shape;
 mod table;
+mod values;
+mod visit;
 
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
-
-use anyhow::{Context, Result};
-use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, SCHEMA_VERSION};
-use prefab_contract::engine::{CaseSpec, Mode, Round, Until};
+use anyhow::Result;
+use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, PeerNode, SCHEMA_VERSION};
+use prefab_contract::engine::{Mode, Round, Until};
 
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
 use crate::mlflow::Recording;
 use figures::{as_f64, figures};
-use local::Engines;
+pub(crate) use mistakes::WrongOptions;
 pub(crate) use options::Options;
-use options::Plan;
+use pair::Engines;
+use plan::{Batch, Cell, Plan};
 use progress::Progress;
+use reports::Reports;
+use visit::Visit;
 
-/// Runs every case and prints the report.
+/// Runs every cell and prints the report.
 ///
 /// # Errors
-/// Options that cannot be, an engine that cannot be started, or a report that cannot be written.
+/// Options that cannot be, a peer that does not host this, or a report that cannot be written.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
-    let plan = options.plan()?;
-    let mut report = BenchReport { schema_version: SCHEMA_VERSION, environment: environment(&plan), cases: Vec::new() };
-    // Written before anything runs: a path that cannot be written fails now, and a case never gets lost.
-    let file = options.json.as_deref().filter(|path| *path != Path::new("-"));
-    save(file, &report)?;
-    let mut recording = Recording::begin(&options.destination)?;
+    let plan = plan::plan(options)?;
     let interrupt = Interrupt::watch()?;
-    let mut progress = Progress::new(options.progress);
-    for number in 0..plan.cases.len() {
-        let (case, rounds) = run_case(&plan, number, &interrupt, &mut progress, &mut report.environment)?;
-        report.cases.push(case);
+    let (mut visit, peers) = Visit::enter(&plan, options)?;
+    let environment = environment(&plan, peers);
+    let mut report = BenchReport { schema_version: SCHEMA_VERSION, environment, cases: Vec::new() };
+    // Written before anything runs: a path that cannot be written fails now, and a case never gets lost.
+    let reports = Reports::open(options, &report)?;
+    let mut recording = Recording::begin(&options.destination)?;
+    let progress = Progress::new(options.progress);
+    let mut bench = Bench { plan: &plan, interrupt: &interrupt, progress, rounds: Vec::new() };
+    for batch in &plan.batches {
+        let batch = choice::settled(batch, &mut |trial| bench.batch(trial, &mut visit, &mut report));
+        let cases = bench.batch(&batch, &mut visit, &mut report);
+        report.cases.extend(cases);
         report.environment.load_after = machine::load();
-        save(file, &report)?;
+        reports.save(&report)?;
         if let Some(recording) = &mut recording {
-            recording.samples(&rounds);
-            recording.keep(&report)?;
+            recording.keep(&report, std::mem::take(&mut bench.rounds))?;
         }
         if interrupt.signal().is_some() {
             break;
         }
     }
-    print(&report, options.json.as_deref() == Some(Path::new("-")))?;
-    let is_complete = report.cases.iter().all(|case| case.ended == Ended::Complete && case.verified);
+    reports.print(&report)?;
+    // Where nothing moves, there is nothing to verify.
+    let is_right = |case: &Case| case.verified || case.path == prefab_contract::path::Path::Null.name();
+    let is_complete = report.cases.iter().all(|case| case.ended == Ended::Complete && is_right(case));
     // Whoever interrupts does not want to wait: what was measured is kept, and logged by the next one.
     let logged = match recording.filter(|_| interrupt.signal().is_none()) {
         Some(recording) => recording.log(&options.destination)?,
@@ -64,48 +84,76 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     })
 }
 
-fn run_case(
-    plan: &Plan,
-    number: usize,
-    interrupt: &Interrupt,
-    progress: &mut Progress,
-    environment: &mut Environment,
-) -> Result<(Case, Vec<Round>)> {
-    let spec = &plan.cases[number];
-    progress.show(&began(plan, number, spec));
-    let engines = Engines { program: &plan.engine, deadline_divisor: plan.deadline_divisor, interrupt };
-    let rounds = match spec.mode {
-        Mode::Request { until: Until::Rounds(rounds), .. } => Some(rounds),
-        Mode::Request { .. } | Mode::Steady { .. } => None,
-    };
-    let mut blocks_verified = 0;
-    let outcome = local::run_case(&engines, spec, &mut |round| {
-        blocks_verified += round.blocks_verified;
-        let gb_per_s = as_f64(spec.shape.payload_bytes()) / as_f64(round.request_ns.max(1));
-        let (case, round) = (number + 1, round.number);
-        progress.show(&BenchProgress::Round { case, round, rounds, gb_per_s, blocks_verified });
-    })?;
-    let case = figures(plan, spec, &outcome);
-    environment.engine_version = environment.engine_version.take().or(outcome.engine_version);
-    progress.show(&BenchProgress::CaseEnded { case: number + 1, ended: case.ended, gb_per_s: case.gb_per_s });
-    Ok((case, outcome.rounds))
+struct Bench<'a> {
+    plan: &'a Plan,
+    interrupt: &'a Interrupt,
+    progress: Progress,
+    /// The raw rounds of each case of the last batch.
+    rounds: Vec<Vec<Round>>,
 }
 
-fn began(plan: &Plan, number: usize, spec: &CaseSpec) -> BenchProgress {
-    BenchProgress::CaseBegan {
-        case: number + 1,
-        cases: plan.cases.len(),
-        transport: spec.transport.name().to_owned(),
-        operation: spec.operation,
-        payload_bytes: spec.shape.payload_bytes(),
+impl Bench<'_> {
+    /// Runs the cells of a batch together. Whatever goes wrong is part of their cases.
+    fn batch(&mut self, batch: &Batch, visit: &mut Visit, report: &mut BenchReport) -> Vec<Case> {
+        let Plan { engine, deadline_divisor, .. } = self.plan;
+        let engines = Engines { program: engine, deadline_divisor: *deadline_divisor, interrupt: self.interrupt };
+        let first = report.cases.len() + 1;
+        for (number, cell) in batch.cells.iter().enumerate() {
+            self.progress.show(&began(self.plan, first + number, cell));
+        }
+        let outcomes = match visit.places(&batch.cells, *deadline_divisor) {
+            Ok(places) => {
+                let mut blocks_verified = vec![0; batch.cells.len()];
+                batch::run(&engines, &batch.cells, places, &mut |number, round| {
+                    let cell = &batch.cells[number];
+                    blocks_verified[number] += round.blocks_verified;
+                    let payload = if cell.spec.transport.moves_bytes() { cell.spec.shape.payload_bytes() } else { 0 };
+                    let moved = payload * u64::from(cell.spec.mode.outstanding());
+                    let gb_per_s = as_f64(moved) / as_f64(round.request_ns.max(1));
+                    let (case, blocks_verified) = (first + number, blocks_verified[number]);
+                    let (round, rounds) = (round.number, rounds(cell));
+                    self.progress.show(&BenchProgress::Round { case, round, rounds, gb_per_s, blocks_verified });
+                })
+            }
+            Err(failed) => batch.cells.iter().map(|_| vec![(*failed).clone()]).collect(),
+        };
+        let mut cases = Vec::new();
+        for (number, (cell, pairs)) in batch.cells.iter().zip(&outcomes).enumerate() {
+            let version = pairs.iter().find_map(|pair| pair.engine_version.clone());
+            report.environment.engine_version = report.environment.engine_version.take().or(version);
+            let case = figures(batch, cell, pairs, self.plan.link_gb_per_s(cell.spec.transport));
+            let (ended, gb_per_s) = (case.ended, case.gb_per_s);
+            self.progress.show(&BenchProgress::CaseEnded { case: first + number, ended, gb_per_s });
+            cases.push(case);
+        }
+        let rounds = |pairs: &Vec<pair::Outcome>| pairs.iter().flat_map(|pair| pair.rounds.clone()).collect();
+        self.rounds = outcomes.iter().map(rounds).collect();
+        cases
     }
 }
 
-fn environment(plan: &Plan) -> Environment {
+fn rounds(cell: &Cell) -> Option<u64> {
+    match cell.spec.mode {
+        Mode::Request { until: Until::Rounds(rounds), .. } => Some(rounds),
+        Mode::Request { .. } | Mode::Steady { .. } => None,
+    }
+}
+
+fn began(plan: &Plan, number: usize, cell: &Cell) -> BenchProgress {
+    BenchProgress::CaseBegan {
+        case: number,
+        cases: plan.batches.iter().map(|batch| batch.cells.len()).sum(),
+        transport: cell.spec.transport.name().to_owned(),
+        operation: cell.spec.operation,
+        payload_bytes: cell.spec.shape.payload_bytes(),
+    }
+}
+
+fn environment(plan: &Plan, peers: Vec<PeerNode>) -> Environment {
     Environment {
         bootstrap_version: env!("CARGO_PKG_VERSION").to_owned(),
         engine_version: None,
-        loopback: true,
+        loopback: peers.is_empty(),
         kernel: machine::kernel(),
         cpu_model: machine::cpu_model(),
         cpus: machine::cpus(),
@@ -113,31 +161,12 @@ fn environment(plan: &Plan) -> Environment {
         memory_bytes: machine::memory_bytes(),
         load_before: machine::load(),
         load_after: None,
-        model: plan.model.clone(),
-        tensor_parallel: plan.tensor_parallel,
-        block_tokens: plan.block_tokens,
+        model: plan.workload.model.clone(),
+        tensor_parallel: plan.workload.ranks.decode,
+        prefill_tensor_parallel: Some(plan.workload.ranks.prefill),
+        block_tokens: plan.workload.block_tokens,
         seed: plan.seed,
+        peers,
+        remarks: plan.remarks.clone(),
     }
-}
-
-fn save(file: Option<&Path>, report: &BenchReport) -> Result<()> {
-    let Some(path) = file else { return Ok(()) };
-    let mut text = serde_json::to_string_pretty(report).context("writing the report")?;
-    text.push('\n');
-    let written = File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written
-        .with_context(|| format!("cannot write the report to {}; choose a file in an existing folder", path.display()))
-}
-
-/// The table to standard output; with `--json -` the document goes there and the table to standard error.
-fn print(report: &BenchReport, is_json_on_stdout: bool) -> Result<()> {
-    let table = table::render(report);
-    if is_json_on_stdout {
-        let text = serde_json::to_string_pretty(report).context("writing the report")?;
-        writeln!(std::io::stdout(), "{text}").context("writing to standard output")?;
-        // Whoever closed standard error does not want the table.
-        let _unread = std::io::stderr().write_all(table.as_bytes());
-        return Ok(());
-    }
-    std::io::stdout().write_all(table.as_bytes()).context("writing to standard output")
 }

@@ -3,31 +3,36 @@
 //! The path is that of [`Phase`]. Whatever ends it early becomes a reason; the reason is kept, then CloudFormation is told,
 //! last and once. A re-run, by hand or after a reboot, does the same again but never signals a second time.
 
+mod begun;
 pub(crate) mod command;
 mod environment;
+mod last_words;
 mod lock;
-mod peers;
+pub(crate) mod peers;
 pub(crate) mod phase;
 mod progress;
+mod reboot;
 mod record;
 mod rendezvous;
+mod reviewed;
 mod supervised;
 mod units;
+pub(crate) mod ways;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use prefab_contract::node_config::{NodeConfig, SCHEMA_VERSION};
+use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
-use prefab_contract::sha256::Sha256;
-use sha2::Digest as _;
 
-use crate::cloud::{Cloud, Identity};
+use crate::bench::peer::House;
+use crate::cloud::{Cloud, Folder, Identity};
 use crate::roster::{Answering, Presence};
 use lock::Lock;
 use phase::{Log, Phase, write_whole};
@@ -35,21 +40,13 @@ pub(crate) use progress::Progress;
 
 /// Tags reach the metadata service up to a minute after the instance began.
 const TAG_TIME: Duration = Duration::from_secs(60);
-/// The largest NodeConfig that is read.
-const MOST_CONFIG_BYTES: usize = 1 << 20;
-/// The largest engine that is fetched.
-const MOST_ENGINE_BYTES: usize = 64 << 20;
-/// How long the last words are tried again at least: CloudFormation waits for them, and nothing else is left to do.
-const LEAST_SIGNAL_TIME: Duration = Duration::from_secs(600);
-/// Between two attempts at the signal, each of which tries again by itself.
-const SIGNAL_PAUSE: Duration = Duration::from_secs(30);
 /// How much longer than a node waits for its peers CloudFormation waits for the node.
 const AFTER_PEERS: Duration = Duration::from_secs(300);
 /// How long driver and EFA devices may take to appear.
 const DEVICE_TIME: Duration = Duration::from_secs(180);
 
 /// Tag that names this node.
-const NODE_TAG: &str = "prefab:node";
+pub(crate) const NODE_TAG: &str = "prefab:node";
 /// Tag with the digest of the NodeConfig.
 const CONFIG_TAG: &str = "prefab:config";
 /// Tag with the tracking ARN.
@@ -77,6 +74,9 @@ impl Place<'_> {
 /// A task file that was fetched: its name and its text.
 pub(crate) type TaskText = (String, Vec<u8>);
 
+/// Values for the variables that a task file declares, by name.
+pub(crate) type Values = BTreeMap<String, String>;
+
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
@@ -86,14 +86,22 @@ pub(crate) enum Judged {
     Peers,
 }
 
-/// Runs task files of a plan, with values for the variables that they declare.
-pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()> + 'a;
+/// Judges the machine of a node: the reason it is not what it should be.
+pub(crate) type Check<'a> = dyn Fn(Judged, &NodeConfig, &str) -> Result<()> + 'a;
+
+/// Tries ways to peers up to a moment.
+pub(crate) type TryWays<'a> = dyn Fn(&NodeConfig, &str, &peers::Peers, Instant) -> Result<()> + 'a;
+
+/// Runs task files in order.
+pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &Values) -> Result<()> + 'a;
 
 /// What a boot does with the machine that it proves.
 pub(crate) struct Steps<'a> {
-    /// Judges the machine: the reason it is not what it should be.
-    pub(crate) check: &'a dyn Fn(Judged, &NodeConfig, &str) -> Result<()>,
-    /// Runs the task files, given as their names and texts in order, with values for the variables that they declare.
+    /// Judges it.
+    pub(crate) check: &'a Check<'a>,
+    /// Tries the ways to the peers that only a transfer can show, while this node answers them.
+    pub(crate) try_ways: &'a TryWays<'a>,
+    /// Runs the task files.
     pub(crate) run_tasks: &'a RunTasks<'a>,
 }
 
@@ -109,6 +117,8 @@ pub(crate) enum Verdict {
         /// One line for a person.
         reason: String,
     },
+    /// Nobody knows yet: the machine reboots, and its unit goes on with the boot after that.
+    Postponed,
 }
 
 /// Runs a proof and tells everyone who should know.
@@ -123,12 +133,17 @@ pub(crate) fn run(
 ) -> Result<Verdict> {
     let _lock = Lock::take(&place.path("run/prefab/boot.lock"))?;
     let mut progress = Progress::new(log(place));
-    let verdict = match proof(&mut progress) {
-        Ok(()) => Verdict::Ready,
-        Err(error) => Verdict::NotReady { phase: progress.log.phase(), reason: format!("{error:#}") },
+    let Err(error) = proof(&mut progress) else {
+        last_words::tell(seed, cloud, place, &mut progress, None)?;
+        return Ok(Verdict::Ready);
     };
-    tell(seed, cloud, place, &mut progress, &verdict)?;
-    Ok(verdict)
+    if reboot::is_under_way(place.root) {
+        last_words::postpone(seed, cloud, place, &mut progress);
+        return Ok(Verdict::Postponed);
+    }
+    let (phase, reason) = (progress.log.phase(), format!("{error:#}"));
+    last_words::tell(seed, cloud, place, &mut progress, Some((phase, &reason)))?;
+    Ok(Verdict::NotReady { phase, reason })
 }
 
 fn log(place: Place<'_>) -> Log {
@@ -158,18 +173,24 @@ fn each_phase(
     progress: &mut Progress,
 ) -> Result<()> {
     progress.enter(Phase::Identity);
+    // First of all: whatever this boot is doing when the machine reboots, it goes on after it.
+    units::install(place.root)?;
     let identity = settled_identity(cloud, place)?;
-    progress.learn(|known| known.identity = Some(identity.clone()));
+    let before = begun::before(place, seed, &identity.instance_id);
+    progress.learn(|known| {
+        known.identity = Some(identity.clone());
+        known.before_milliseconds = u64::try_from(before.as_millis()).unwrap_or_default();
+    });
     let name = settled_tag(cloud, NODE_TAG, place)?;
     progress.learn(|known| known.name = Some(name.clone()));
     let mlflow = cloud.tag(MLFLOW_TAG)?;
     let enter = |progress: &mut Progress, phase| {
         progress.enter(phase);
-        record::going_on(&name, &identity, phase, progress.elapsed()).show(cloud, seed);
+        record::going_on(&name, &identity, phase, place, progress.elapsed()).show(cloud, seed);
     };
 
     progress.enter(Phase::Configuration);
-    let config = configuration(cloud, place)?;
+    let config = reviewed::configuration(cloud, place)?;
     let signal_seconds = u64::from(config.peer_deadline_seconds) + AFTER_PEERS.as_secs();
     progress.learn(|known| known.signal_seconds = Some(signal_seconds));
     ensure!(
@@ -178,7 +199,7 @@ fn each_phase(
     );
 
     progress.enter(Phase::Engine);
-    install_engine(cloud, place, &config)?;
+    reviewed::install_engine(cloud, place, &config)?;
 
     enter(progress, Phase::Devices);
     wait_for_devices(place, &config, &name)?;
@@ -187,19 +208,20 @@ fn each_phase(
     let files = environment::of(seed, &config, &name, identity.address, mlflow.as_deref());
     write_whole(&place.path("etc/prefab/environment"), files.service.as_bytes(), 0o644)?;
     write_whole(&place.path("etc/profile.d/prefab.sh"), files.shell.as_bytes(), 0o644)?;
-    units::install(place.root)?;
-    keep_plan(place, &config)?;
+    reviewed::keep_plan(place, &config)?;
     peers::keep_facts(seed, place, &name, identity.address, None)?;
 
     enter(progress, Phase::Checks);
     (steps.check)(Judged::Own, &config, &name)?;
 
     enter(progress, Phase::Tasks);
-    let (of_all, own): (Vec<_>, Vec<_>) = task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
-    (steps.run_tasks)(&own, &config, &BTreeMap::new())?;
+    let (of_all, own): (Vec<_>, Vec<_>) =
+        reviewed::task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
+    (steps.run_tasks)(&own, &config, &Values::new())?;
 
     enter(progress, Phase::Peers);
-    let reached = peers::meet(seed, cloud, place, &config, &name, &identity, progress.elapsed())?;
+    let own = peers::Own { config: &config, name: &name, identity: &identity };
+    let reached = peers::meet(seed, cloud, place, &own, progress.elapsed(), steps)?;
     if let Some(reached) = &reached {
         peers::keep_facts(seed, place, &name, identity.address, Some(reached))?;
         peers::keep_reports(seed, cloud, place, reached);
@@ -209,12 +231,6 @@ fn each_phase(
     enter(progress, Phase::ClusterTasks);
     let values = rendezvous::values(&config, &name, identity.address, reached.as_ref());
     (steps.run_tasks)(&of_all, &config, &values)
-}
-
-/// What later commands on this node read of the plan.
-fn keep_plan(place: Place<'_>, config: &NodeConfig) -> Result<()> {
-    let config = serde_json::to_vec_pretty(config).context("writing the NodeConfig")?;
-    write_whole(&place.path("etc/prefab/node-config.json"), &config, 0o644)
 }
 
 /// Who this is, once the metadata service answers.
@@ -244,47 +260,6 @@ fn settled_tag(cloud: &dyn Cloud, key: &str, place: Place<'_>) -> Result<String>
     }
 }
 
-fn configuration(cloud: &dyn Cloud, place: Place<'_>) -> Result<NodeConfig> {
-    let tag = settled_tag(cloud, CONFIG_TAG, place)?;
-    let digest: Sha256 = tag.parse().with_context(|| format!("reading the tag {CONFIG_TAG}"))?;
-    let bytes = verified(cloud, &format!("config/{digest}.json"), &digest, MOST_CONFIG_BYTES)?;
-    let config: NodeConfig = serde_json::from_slice(&bytes).context("reading the NodeConfig")?;
-    ensure!(
-        config.schema_version == SCHEMA_VERSION,
-        "the NodeConfig has version {}, this program reads {SCHEMA_VERSION}; apply with the prefab that made this program",
-        config.schema_version
-    );
-    Ok(config)
-}
-
-/// An object of the bucket whose bytes are those that were reviewed.
-fn verified(cloud: &dyn Cloud, key: &str, digest: &Sha256, at_most: usize) -> Result<Vec<u8>> {
-    let bytes = cloud.object(key, at_most).with_context(|| format!("fetching {key}, which apply uploads"))?;
-    let found = Sha256::from_bytes(sha2::Sha256::digest(&bytes).into());
-    ensure!(found == *digest, "{key} has the digest {found}; it is not what was reviewed, so it is not used");
-    Ok(bytes)
-}
-
-fn install_engine(cloud: &dyn Cloud, place: Place<'_>, config: &NodeConfig) -> Result<()> {
-    let path = place.path("usr/local/bin/prefab-fabric");
-    let there = std::fs::read(&path)
-        .is_ok_and(|bytes| Sha256::from_bytes(sha2::Sha256::digest(&bytes).into()) == config.engine);
-    if there {
-        return Ok(());
-    }
-    let key = format!("bootstrap/{}/prefab-fabric", config.engine);
-    let bytes = verified(cloud, &key, &config.engine, MOST_ENGINE_BYTES)?;
-    write_whole(&path, &bytes, 0o755)
-}
-
-fn task_files(cloud: &dyn Cloud, config: &NodeConfig) -> Result<Vec<TaskText>> {
-    let fetch = |task: &prefab_contract::node_config::TaskReference<Sha256>| {
-        let bytes = verified(cloud, &format!("tasks/{}.json", task.sha256), &task.sha256, MOST_CONFIG_BYTES)?;
-        Ok((task.name.clone(), bytes))
-    };
-    config.tasks.iter().map(fetch).collect()
-}
-
 /// Waits until as many EFA devices are there as the spec plans; the checks say what is wrong with them.
 fn wait_for_devices(place: Place<'_>, config: &NodeConfig, name: &str) -> Result<()> {
     let instance_type = &config.nodes[name].instance_type;
@@ -310,49 +285,6 @@ fn wait_for_devices(place: Place<'_>, config: &NodeConfig, name: &str) -> Result
     }
 }
 
-/// Keeps the verdict, then signals it; both are tried whatever the other does.
-fn tell(
-    seed: &NodeSeed,
-    cloud: &dyn Cloud,
-    place: Place<'_>,
-    progress: &mut Progress,
-    verdict: &Verdict,
-) -> Result<()> {
-    let Progress { log, known, .. } = progress;
-    log.enter(Phase::Report);
-    // A boot that ended before it knew its name may learn it now.
-    known.identity = known.identity.take().or_else(|| cloud.identity().ok());
-    known.name = known.name.take().or_else(|| cloud.tag(NODE_TAG).ok().flatten());
-    let record = record::ended(known, verdict, log.elapsed());
-    if let Verdict::NotReady { phase, reason } = verdict {
-        log.say("not ready", &format!("{}: {reason}", phase.name()));
-    }
-    if let Err(error) = record.keep(cloud, seed, place) {
-        log.say("the reason could not be kept everywhere", &format!("{error:#}"));
-    }
-    log.enter(Phase::Signal);
-    let (Some(name), Some(identity)) = (&known.name, &known.identity) else {
-        bail!("this node does not know its own name, so CloudFormation cannot be told; its timeout will");
-    };
-    if record::already_signalled(place, seed, &identity.instance_id) {
-        log.say("said before", "CloudFormation has this node's signal from an earlier boot");
-        return Ok(());
-    }
-    let is_ready = *verdict == Verdict::Ready;
-    let asked = known.signal_seconds.map(Duration::from_secs).unwrap_or_default();
-    // The log's clock runs from the start of the boot, as CloudFormation's does.
-    let until = place.wait(asked).max(log.elapsed() + place.wait(LEAST_SIGNAL_TIME));
-    while let Err(error) = cloud.signal(name, &identity.instance_id, is_ready) {
-        if log.elapsed() + place.wait(SIGNAL_PAUSE) >= until {
-            return Err(error.context("signalling CloudFormation"));
-        }
-        log.say("not sent yet", &format!("{error:#}"));
-        std::thread::sleep(place.wait(SIGNAL_PAUSE));
-    }
-    log.say("sent", if is_ready { "SUCCESS" } else { "FAILURE" });
-    record::remember_signal(place, seed, &identity.instance_id)
-}
-
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a text").to_owned()
@@ -365,12 +297,33 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 pub(crate) fn serve(seed: &NodeSeed, cloud: &dyn Cloud, place: Place<'_>, end: &AtomicBool) -> Result<()> {
     let identity = cloud.identity()?;
     let name = settled_tag(cloud, NODE_TAG, place)?;
-    let config = configuration(cloud, place)?;
+    let config = reviewed::configuration(cloud, place)?;
     let address: IpAddr = identity.address;
     let presence = Presence::announce(cloud, seed.stack_uuid(), &name, &identity.instance_id, address, place.root)?;
     let nodes: Vec<String> = config.nodes.keys().cloned().collect();
-    Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry }
+    let house = house(address, end)?;
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
+    Answering { cloud, stack_uuid: seed.stack_uuid(), nodes: &nodes, own: &presence.entry, host: Some(&host) }
         .until(&presence.listener, end)
+}
+
+/// As [`serve`], for nodes that share a folder: whoever has an entry there is a node.
+///
+/// # Errors
+/// The folder or the address cannot be used.
+pub(crate) fn serve_folder(folder: &Folder, name: &str, place: Place<'_>, end: &AtomicBool) -> Result<()> {
+    let Identity { instance_id, address, .. } = folder.identity()?;
+    let presence = Presence::announce(folder, Folder::STACK_UUID, name, &instance_id, address, place.root)?;
+    let house = house(address, end)?;
+    let host = |stream, guest: &str, session: &_| house.welcome(stream, guest, session);
+    Answering { cloud: folder, stack_uuid: Folder::STACK_UUID, nodes: &[], own: &presence.entry, host: Some(&host) }
+        .until(&presence.listener, end)
+}
+
+/// Benchmarks of peers run the engine beside this program, and listen on this one address.
+fn house(address: IpAddr, end: &AtomicBool) -> Result<House<'_>> {
+    let engine = std::env::current_exe().context("finding this program")?.with_file_name("prefab-fabric");
+    Ok(House { engine, address, end, guest: Mutex::new(None) })
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ use crate::host::Host;
 pub(crate) use options::Options;
 use options::Profile;
 use outcome::{Outcome, Verdict};
+pub(crate) use plan::CONFIG;
 use plan::Plan;
 use table::CHECKS;
 

@@ -1,6 +1,7 @@
 //! What a node asks of AWS: the seam between its steps and signed requests. Tests put a small fake here.
 
 mod aws;
+mod folder;
 
 use std::net::IpAddr;
 
@@ -8,6 +9,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use aws::Aws;
+pub(crate) use folder::{Folder, FolderOptions};
 
 /// Who this instance is, as its metadata service says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

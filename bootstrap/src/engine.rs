@@ -4,7 +4,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +48,8 @@ pub(crate) enum Heard {
     Garbage(String),
     /// The end: the engine ended or closed it.
     End,
+    /// Its supervisor is another node's: that says how the engine ended before its time, or cannot be heard any more.
+    Lost(String),
 }
 
 /// A running engine.
@@ -57,6 +58,12 @@ pub(crate) struct Engine {
     child: Child,
     stdin: Option<ChildStdin>,
     stderr: Arc<Mutex<Vec<u8>>>,
+    course: Course,
+}
+
+/// How far an engine has come, and until when it must have come further.
+#[derive(Debug)]
+pub(crate) struct Course {
     stage: Stage,
     allowed: Duration,
     since: Instant,
@@ -64,54 +71,11 @@ pub(crate) struct Engine {
     has_finished: bool,
 }
 
-impl Engine {
-    /// Starts an engine in a process group of its own and gives it its case.
-    ///
-    /// # Errors
-    /// The program cannot be started, or ends before it read the case.
-    pub(crate) fn start(program: &Path, side: Side, start: Start, heard: Sender<(Side, Heard)>) -> Result<Self> {
-        let mut child = Command::new(program)
-            .arg("run")
-            // Ctrl-C reaches only this supervisor, which then ends both engines in order.
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| {
-                format!("cannot start the engine {}; run `make build` or give --engine", program.display())
-            })?;
-        let stderr = Arc::new(Mutex::new(Vec::new()));
-        if let Some(pipe) = child.stderr.take() {
-            let kept = Arc::clone(&stderr);
-            std::thread::spawn(move || keep_tail(pipe, &kept));
-        }
-        if let Some(pipe) = child.stdout.take() {
-            std::thread::spawn(move || listen(pipe, side, &heard));
-        }
-        let mut stdin = child.stdin.take();
-        let line = serde_json::to_string(&engine::Command::Start(start)).context("writing the start command")? + "\n";
-        if let Some(pipe) = &mut stdin {
-            // An engine that ended already is found by its closed output, with its reason.
-            let _ended = pipe.write_all(line.as_bytes());
-        }
+impl Course {
+    /// An engine that starts now.
+    pub(crate) fn begin() -> Self {
         let allowed = Duration::from_millis(Stage::Start.deadline_ms(0));
-        Ok(Self {
-            side,
-            child,
-            stdin,
-            stderr,
-            stage: Stage::Start,
-            allowed,
-            since: Instant::now(),
-            moved_bytes: 0,
-            has_finished: false,
-        })
-    }
-
-    /// Which end it is.
-    pub(crate) fn side(&self) -> Side {
-        self.side
+        Self { stage: Stage::Start, allowed, since: Instant::now(), moved_bytes: 0, has_finished: false }
     }
 
     /// What it does.
@@ -142,9 +106,74 @@ impl Engine {
         }
     }
 
+    /// Whether it should have reported or ended by now; its own deadline is `grace` shorter.
+    pub(crate) fn is_overdue(&self, grace: Duration) -> bool {
+        !self.has_finished && self.since.elapsed() > self.allowed + grace
+    }
+}
+
+impl Engine {
+    /// Starts an engine in a process group of its own and gives it its case. `heard` gets what it says, its end last.
+    ///
+    /// # Errors
+    /// The program cannot be started, or ends before it read the case.
+    pub(crate) fn start(
+        program: &Path,
+        side: Side,
+        start: Start,
+        heard: impl Fn(Heard) + Send + 'static,
+    ) -> Result<Self> {
+        let mut child = Command::new(program)
+            .arg("run")
+            // Ctrl-C reaches only this supervisor, which then ends both engines in order.
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| {
+                format!("cannot start the engine {}; run `make build` or give --engine", program.display())
+            })?;
+        let stderr = Arc::new(Mutex::new(Vec::new()));
+        if let Some(pipe) = child.stderr.take() {
+            let kept = Arc::clone(&stderr);
+            std::thread::spawn(move || keep_tail(pipe, &kept));
+        }
+        if let Some(pipe) = child.stdout.take() {
+            std::thread::spawn(move || listen(pipe, &heard));
+        }
+        let mut stdin = child.stdin.take();
+        let line = serde_json::to_string(&engine::Command::Start(start)).context("writing the start command")? + "\n";
+        if let Some(pipe) = &mut stdin {
+            // An engine that ended already is found by its closed output, with its reason.
+            let _ended = pipe.write_all(line.as_bytes());
+        }
+        Ok(Self { side, child, stdin, stderr, course: Course::begin() })
+    }
+
+    /// Which end it is.
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// What it does.
+    pub(crate) fn stage(&self) -> Stage {
+        self.course.stage()
+    }
+
+    /// Whether it said that its case is complete.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.course.has_finished()
+    }
+
+    /// Takes note of what moves the deadline and of the end.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.course.note(event);
+    }
+
     /// Whether it should have reported or ended by now.
     pub(crate) fn is_overdue(&self) -> bool {
-        !self.has_finished && self.since.elapsed() > self.allowed + GRACE
+        self.course.is_overdue(GRACE)
     }
 
     /// What the kernel says of a process that does not run: an addition to a cause.
@@ -212,7 +241,7 @@ impl Drop for Engine {
     }
 }
 
-fn listen(pipe: impl Read, side: Side, heard: &Sender<(Side, Heard)>) {
+fn listen(pipe: impl Read, heard: &impl Fn(Heard)) {
     let mut lines = BufReader::new(pipe);
     let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
     loop {
@@ -225,7 +254,8 @@ fn listen(pipe: impl Read, side: Side, heard: &Sender<(Side, Heard)>) {
             },
         };
         let is_end = matches!(news, Heard::End);
-        if heard.send((side, news)).is_err() || is_end {
+        heard(news);
+        if is_end {
             return;
         }
     }

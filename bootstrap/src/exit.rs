@@ -1,8 +1,10 @@
-//! The exit codes that scripts rely on. Usage errors (2) are clap's.
+//! The exit codes that scripts rely on. Usage errors (2) are clap's, and those of options that are read later.
 
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
+
+use crate::bench::WrongOptions;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,13 @@ pub(crate) fn report(result: anyhow::Result<Outcome>) -> ExitCode {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.is::<HeldElsewhere>() { 4 } else { 1 }
+    if error.is::<HeldElsewhere>() {
+        4
+    } else if error.is::<WrongOptions>() {
+        2
+    } else {
+        1
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Measure the KV-cache transfer, verified block by block
-    Bench(bench::Options),
+    Bench(Box<bench::Options>),
     /// Look at this machine: is it what the plan says, and will it serve?
     Check(checks::Options),
     /// Go through all that logging to MLflow needs, step by step

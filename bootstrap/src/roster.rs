@@ -13,7 +13,7 @@ use prefab_contract::engine::PairKey;
 use prefab_contract::roster::{RosterEntry, SCHEMA_VERSION};
 
 pub(crate) use answer::Answering;
-pub(crate) use reach::reach_all;
+pub(crate) use reach::{Met, meet, reach_all};
 
 use crate::cloud::Cloud;
 
@@ -43,12 +43,11 @@ impl Presence {
     ) -> Result<Self> {
         let listener =
             TcpListener::bind(SocketAddr::new(address, 0)).with_context(|| format!("listening on {address}"))?;
-        let boot_id = std::fs::read_to_string(root.join("proc/sys/kernel/random/boot_id")).unwrap_or_default();
         let entry = RosterEntry {
             schema_version: SCHEMA_VERSION,
             node: node.to_owned(),
             instance_id: instance_id.to_owned(),
-            boot_id: boot_id.trim().to_owned(),
+            boot_id: boot_id(root),
             address: listener.local_addr().context("reading the own address")?,
             secret: fresh_secret()?,
         };
@@ -58,13 +57,22 @@ impl Presence {
     }
 }
 
-/// Another node's entry, which must be there.
-fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<RosterEntry> {
+/// A node's entry, which must be there.
+///
+/// # Errors
+/// It is not there, or is none.
+pub(crate) fn entry_of(cloud: &dyn Cloud, stack_uuid: &str, node: &str) -> Result<RosterEntry> {
     let bytes = cloud.object(&RosterEntry::key(stack_uuid, node), MOST_BYTES)?;
     let entry: RosterEntry =
         serde_json::from_slice(&bytes).with_context(|| format!("reading the roster entry of {node}"))?;
     anyhow::ensure!(entry.node == node, "the roster entry of {node} names {}; remove it from the bucket", entry.node);
     Ok(entry)
+}
+
+/// This boot of the machine, as the kernel names it; empty where it has no name.
+pub(crate) fn boot_id(root: &Path) -> String {
+    let id = std::fs::read_to_string(root.join("proc/sys/kernel/random/boot_id")).unwrap_or_default();
+    id.trim().to_owned()
 }
 
 /// 32 bytes of the system's random source.

@@ -37,6 +37,11 @@ impl SpecFile {
         }
     }
 
+    /// The lock file: the spec's name with another ending.
+    pub(super) fn lock_path(&self) -> PathBuf {
+        self.path.with_extension("lock")
+    }
+
     pub(super) fn name(&self) -> String {
         self.path.display().to_string()
     }
@@ -106,6 +111,10 @@ impl Surroundings for Folder<'_> {
             return Err(format!("more than {MOST_BYTES} bytes"));
         }
         String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())
+    }
+
+    fn has_task_file(&self, name: &str) -> bool {
+        self.0.join("tasks").join(format!("{name}.json")).is_file()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::Surroundings;
+use super::advice::{did_you_mean, one_of};
 use super::checked::Place;
 use super::shape::{Field, Presence, Shape, Text};
 use crate::finding::Findings;
@@ -39,6 +41,9 @@ pub enum Ready {
     Peers,
 }
 
+/// The task files that come with prefab, in `userdata/tasks`.
+pub const SHIPPED_TASKS: [&str; 4] = ["install-mlflow-deps", "nccl-benchmark", "setup-environment", "setup-nccl-tests"];
+
 pub(super) const BOOTSTRAP: &[Field] = &[
     Field {
         name: "profile",
@@ -57,7 +62,7 @@ pub(super) const BOOTSTRAP: &[Field] = &[
             at_least: 0,
             at_most: 20,
         },
-        doc: "task files that the node runs, in this order",
+        doc: "task files that the node runs, in this order: shipped ones, or `tasks/<name>.json` beside the spec",
     },
     Field {
         name: "ready",
@@ -75,10 +80,19 @@ pub(super) const BOOTSTRAP: &[Field] = &[
 ];
 
 impl Bootstrap {
-    pub(super) fn of(place: &Place<'_>, findings: &mut Findings) -> Option<Self> {
+    pub(super) fn of(place: &Place<'_>, surroundings: &dyn Surroundings, findings: &mut Findings) -> Option<Self> {
         let tasks = place.field("tasks");
         let names = tasks.texts()?;
         for (index, (name, item)) in names.iter().zip(tasks.items()).enumerate() {
+            if !SHIPPED_TASKS.contains(name) && !surroundings.has_task_file(name) {
+                let write = || format!("write tasks/{name}.json beside the spec");
+                findings.push(item.error(
+                    "unknown-task",
+                    format!("`{name}`, which neither comes with prefab nor lies at tasks/{name}.json beside the spec"),
+                    format!("a file of your own there, or {}", one_of(&SHIPPED_TASKS)),
+                    did_you_mean(name, SHIPPED_TASKS.into_iter()).unwrap_or_else(write),
+                ));
+            }
             if names[..index].contains(name) {
                 let allowed = "each task once";
                 findings.push(item.error(

@@ -27,6 +27,8 @@ const CLOUDFORMATION: &[&str] = &[
     "cloudformation:ExecuteChangeSet",
     "cloudformation:GetStackPolicy",
     "cloudformation:GetTemplate",
+    "cloudformation:ListChangeSets",
+    "cloudformation:ListStackResources",
     "cloudformation:RollbackStack",
     "cloudformation:SetStackPolicy",
     "cloudformation:UpdateTerminationProtection",

@@ -13,10 +13,12 @@ const WITH_DEFAULTS: &[(&str, &str)] = &[
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
-        name: "no-aws-sdk",
-        why: "the SDK compiles for minutes; it comes with the command that needs it, and stops at src/aws",
+        name: "the-sdk-is-the-cli-s",
+        why: "the SDK compiles for minutes and brings an asynchronous runtime: no node program carries it",
         broken: |tree| {
-            let found = dependencies(tree).into_iter().filter(|of| of.name.starts_with("aws-"));
+            let found = dependencies(tree)
+                .into_iter()
+                .filter(|of| of.manifest != "Cargo.toml" && (of.name.starts_with("aws-") || of.name == "tokio"));
             found.map(|of| format!("{} depends on {}", of.manifest, of.name)).collect()
         },
         plants: &[("bootstrap/Cargo.toml", "# For S3.\naws-sdk-s3 = { version = \"1\", default-features = false }")],

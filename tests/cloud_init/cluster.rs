@@ -77,6 +77,12 @@ impl Cluster {
         self
     }
 
+    /// Each node is ready when it is, whatever the other one does.
+    pub(super) fn alone(mut self) -> Self {
+        self.config["ready"] = "self".into();
+        self
+    }
+
     /// Gives up on missing peers so soon.
     pub(super) fn peers_within(mut self, seconds: u32) -> Self {
         self.config["peer_deadline_seconds"] = seconds.into();

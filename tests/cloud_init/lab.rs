@@ -12,6 +12,8 @@ use super::root;
 use crate::prefab;
 use crate::python;
 
+const NSENTER: &str = "nsenter is there; `make setup` has looked";
+
 /// A running lab. Dropping it, or the end of this process, ends everything in it.
 pub(super) struct Lab {
     place: PathBuf,
@@ -99,19 +101,36 @@ impl Lab {
         self.path("bucket").join(key.replace('/', "%2F"))
     }
 
-    /// One power-on of a node: a process that lives as long as the node is on.
+    /// One power-on of a node, stage by stage: a process that lives as long as the node is on.
     pub(super) fn power_on(&self, address: &str) -> Child {
-        Command::new("nsenter")
+        self.node(address, "stages").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect(NSENTER)
+    }
+
+    /// One power-on of a node by systemd: a process that lives until systemd ends it.
+    pub(super) fn switch_on(&self, address: &str) -> Child {
+        self.node(address, "systemd").stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect(NSENTER)
+    }
+
+    /// Pulls a node's cable, or puts it back.
+    pub(super) fn connect(&self, address: &str, is_up: bool) {
+        let link = format!("node{}", address.rsplit('.').next().expect("an address"));
+        let state = if is_up { "up" } else { "down" };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", self.first)).args(["--net", "--", "ip", "link", "set", &link, state]);
+        assert!(command.status().expect(NSENTER).success());
+    }
+
+    fn node(&self, address: &str, how: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
             .arg(format!("--target={}", self.first))
             .args(["--mount", "--net", "--pid", "--"])
             .arg(standin("cloud_init_node.sh"))
             .arg(&self.place)
             .arg(address)
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("nsenter is there; `make setup` has looked")
+            .arg(how)
+            .process_group(0);
+        command
     }
 }
 

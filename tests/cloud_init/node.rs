@@ -193,11 +193,19 @@ impl<'a> Node<'a> {
         fs::rename(new, self.path("behaviour.json")).expect("behaviour");
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Forgets what was asked and said. Whoever writes to its console goes on.
+    pub(super) fn forget(&self) {
+        let _ = fs::remove_file(self.path("requests.jsonl"));
+        fs::write(self.path("console"), "").expect("its console");
+    }
+
     /// Powers it on, lets cloud-init do all its stages, and powers it off.
     pub(super) fn boot(&self) -> Boot {
-        for name in ["requests.jsonl", "console"] {
-            let _ = fs::remove_file(self.path(name));
-        }
+        self.forget();
         self.behave(false);
         let turn = Turn::take();
         let mut process = self.lab.power_on(&self.address);
@@ -213,6 +221,11 @@ impl<'a> Node<'a> {
         writeln!(input, "go").expect("the node waits for this");
         self.wait(begun);
         Boot::read(self, begun.elapsed())
+    }
+
+    /// What its last boot has left, without a machine to ask.
+    pub(super) fn left(&self) -> Boot {
+        Boot::read(self, Duration::ZERO)
     }
 
     fn wait(&self, begun: Instant) {

@@ -106,6 +106,31 @@ impl Boot {
         self.assert_no_secret_shown();
     }
 
+    /// Ready and said once, last; nothing was told by halves on the way there.
+    #[track_caller]
+    pub(super) fn assert_ready(&self) {
+        assert!(self.status.contains("status: done"), "{}\n{}", self.status, self.console);
+        assert_eq!(self.signals(), [self.signal("SUCCESS")], "{}", self.console);
+        // Besides the roster, in which a node that is ready goes on to answer its peers.
+        let told = |request: &&Value| {
+            let path = request["path"].as_str().unwrap_or_default();
+            request["service"] != "imds" && request["method"] != "GET" && !path.starts_with("/roster/")
+        };
+        let last = self.requests.iter().rfind(told);
+        assert!(last.is_some_and(|last| last["service"] == "cloudformation"), "the signal is the last word");
+        self.assert_went_well();
+    }
+
+    /// The phases in the bucket are those of a good boot, as far as the bucket takes any.
+    #[track_caller]
+    pub(super) fn assert_went_well(&self) {
+        let records = self.records();
+        let stages: Vec<_> = records.iter().map(|record| record.stage.as_str()).collect();
+        assert_eq!(stages, ["devices", "checks", "tasks", "peers", "cluster-tasks", "ready"], "{}", self.console);
+        assert!(records.iter().all(|record| record.exit_code == (record.stage == "ready").then_some(0)));
+        self.assert_no_secret_shown();
+    }
+
     /// Nothing ran, one FAILURE was signalled for this instance, and its reason is where a person looks (K030).
     #[track_caller]
     pub(super) fn assert_failed(&self, stage: &str, words: &[&str]) {

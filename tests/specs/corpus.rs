@@ -33,7 +33,7 @@ fn every_bad_spec_is_refused_in_golden_words_and_nothing_is_written() {
     for fixture in BAD.iter() {
         let ran = fixture.run(&["validate", "-f", "prefab.yaml"]).run().expect_code(1);
         assert_eq!(ran.out, "", "{}", fixture.name);
-        assert_eq!(ran.files(), ["models", "prefab.yaml"], "{}", fixture.name);
+        assert_eq!(ran.files(), ["models", "prefab.yaml", "tasks"], "{}", fixture.name);
         golden(&format!("specs/{}.txt", fixture.name), &ran.err);
     }
 }
@@ -43,7 +43,7 @@ fn every_bad_spec_is_refused_in_golden_words_and_nothing_is_written() {
 fn synth_writes_nothing_for_a_bad_spec() {
     for fixture in BAD.iter().step_by(10) {
         let ran = fixture.run(&["synth", "-o", "out"]).run().expect_code(1);
-        assert_eq!(ran.files(), ["models", "prefab.yaml"], "{}", fixture.name);
+        assert_eq!(ran.files(), ["models", "prefab.yaml", "tasks"], "{}", fixture.name);
     }
 }
 
@@ -112,6 +112,11 @@ const SOURCES: &[&str] = &[
 
 /// Hyphenated literals of those files that are no code of a finding.
 const NO_CODES: &[&str] = &[
+    // Task files.
+    "install-mlflow-deps",
+    "nccl-benchmark",
+    "setup-environment",
+    "setup-nccl-tests",
     // Words that a spec is written in.
     "on-demand",
     "tracking-server",
@@ -184,4 +189,12 @@ fn an_error_refuses_and_a_warning_does_not() {
         let (spec, findings) = read_spec(fixture.text.as_bytes());
         assert_eq!(spec.is_none(), findings.count(Severity::Error) > 0, "{}", fixture.name);
     }
+}
+
+#[test]
+fn the_task_files_that_come_with_prefab_are_those_that_a_spec_may_name() {
+    let entries = std::fs::read_dir(root().join("userdata/tasks")).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<String> = entries.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert_eq!(names, prefab::spec::SHIPPED_TASKS);
 }

@@ -11,9 +11,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn validate(content: impl AsRef<[u8]>) -> Ran {
     let started = Instant::now();
-    let ran = Prefab::new(&["validate"]).file("prefab.yaml", content).run();
+    let own_task = "tasks/fetch-weights.json";
+    let ran = Prefab::new(&["validate"]).file("prefab.yaml", content).file(own_task, "{}").run();
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
-    assert_eq!(ran.files(), ["prefab.yaml"]);
+    assert_eq!(ran.files(), ["prefab.yaml", "tasks"]);
     ran
 }
 

@@ -60,6 +60,10 @@ impl Surroundings for Models {
     fn model_config(&self, path: &str) -> Result<String, String> {
         std::fs::read_to_string(folder().join(path)).map_err(|error| error.to_string())
     }
+
+    fn has_task_file(&self, name: &str) -> bool {
+        beside("tasks").contains_key(&format!("{name}.json"))
+    }
 }
 
 pub fn read_spec(bytes: &[u8]) -> (Option<Spec>, Findings) {
@@ -90,20 +94,26 @@ impl Fixture {
     /// A run in a folder that holds the spec and what it may refer to.
     pub fn run(&self, args: &[&str]) -> Prefab {
         let mut run = Prefab::new(args).file("prefab.yaml", &self.text);
-        for (name, text) in models() {
-            run = run.file(&format!("models/{name}"), text);
+        for kind in BESIDE {
+            for (name, text) in beside(kind) {
+                run = run.file(&format!("{kind}/{name}"), text);
+            }
         }
         run
     }
 }
 
-fn models() -> &'static BTreeMap<String, String> {
-    static MODELS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+/// Folders of files that specs of the corpus refer to.
+const BESIDE: [&str; 2] = ["models", "tasks"];
+
+fn beside(kind: &str) -> &'static BTreeMap<String, String> {
+    static FILES: LazyLock<BTreeMap<&str, BTreeMap<String, String>>> = LazyLock::new(|| {
         let text = |path: &Path| std::fs::read_to_string(path).unwrap();
-        let entries = std::fs::read_dir(folder().join("models")).unwrap().map(|entry| entry.unwrap());
-        entries.map(|entry| (entry.file_name().into_string().unwrap(), text(&entry.path()))).collect()
+        let files = |kind| std::fs::read_dir(folder().join(kind)).unwrap().map(|entry| entry.unwrap());
+        let named = |kind| files(kind).map(|entry| (entry.file_name().into_string().unwrap(), text(&entry.path())));
+        BESIDE.map(|kind| (kind, named(kind).collect())).into()
     });
-    &MODELS
+    &FILES[kind]
 }
 
 fn announced(text: &str, line: usize) -> Expected {

@@ -6,6 +6,7 @@
 # PLACE is what cloud_init_root.sh made. First it prints its process id, as seen from outside; when the services answer,
 # `ready`. Everything it makes lives in the namespaces of which this is the first process: mounts, links, further
 # namespaces, processes and the files in PLACE/lab. When it ends, in whatever way, the kernel takes all of that back.
+# Only control groups are of the whole machine: this script removes its own, and those of labs that could not.
 set -euo pipefail
 place=$1 name=$2 python=$3
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,7 +19,17 @@ mount -t tmpfs -o mode=0755 "$name" "$place/lab"
 # Named network namespaces are files in /run/netns; here they are this lab's own.
 mount -t tmpfs -o mode=0755 "$name" /run
 mount -t proc proc /proc
-mkdir -p /run/netns "$place/lab/nodes" "$place/lab/tls"
+mkdir -p /run/netns "$place"/lab/{nodes,tls,cgroup}
+mount -t cgroup2 "$name" "$place/lab/cgroup"
+
+# Groups of a lab are those that begin with its name. One with a process in it is not removed.
+remove_groups() {
+  find "$place/lab/cgroup" -depth -mindepth 1 -type d -path "$place/lab/cgroup/$1*" -exec rmdir {} + 2>/dev/null
+}
+for group in "$place"/lab/cgroup/prefab-lab-*; do
+  if grep -qsx 'populated 0' "$group/cgroup.events"; then remove_groups "${group##*/}" || :; fi
+done
+echo "$name" >"$place/lab/name"
 
 # 169.254.169.254 is a neighbour, as on AWS. Nothing is forwarded: there is no way out.
 ip link set lo up
@@ -43,3 +54,11 @@ read -r _ <"$place/lab/ready"
 echo ready >&3
 exec 3>&-
 cat >/dev/null
+
+# Nobody needs to read whom it killed.
+exec 2>/dev/null
+kill -KILL -1
+for _ in {1..50}; do
+  if remove_groups "$name-"; then break; fi
+  sleep 0.1
+done

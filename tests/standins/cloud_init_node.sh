@@ -1,7 +1,9 @@
 #!/bin/bash
 # One power-on of a node, inside a lab: real cloud-init, stage by stage, in a root and namespaces of its own.
 #
-# usage: cloud_init_node.sh PLACE ADDRESS
+# usage: cloud_init_node.sh PLACE ADDRESS           cloud-init's stages, one after the other, started from here
+#        cloud_init_node.sh PLACE ADDRESS systemd   systemd as the first process, which starts cloud-init's units; it
+#                                                   runs until it powers the node off (SIGINT) or reboots it (SIGHUP)
 #
 # The node's folder is PLACE/lab/nodes/ADDRESS. `upper` is what its disk holds above the cached root, and stays from one
 # power-on to the next; `removed` names files that its image lacks, `small` folders on a disk of 1 MiB. Before the final
@@ -10,7 +12,7 @@
 set -euo pipefail
 
 power_on() {
-  local place=$1 address=$2 folder=$1/lab/nodes/$2
+  local place=$1 address=$2 how=$3 folder=$1/lab/nodes/$2 group
   if [[ ! -e /run/netns/$address ]]; then
     ip netns add "$address"
     ip link add "node${address##*.}" type veth peer name eth0 netns "$address"
@@ -21,7 +23,20 @@ power_on() {
     ip -n "$address" route add default via 10.77.0.254
   fi
   mkdir -p "$folder"/{upper,work,root}
-  exec ip netns exec "$address" unshare --mount --uts --ipc --pid --fork --kill-child "$0" inside "$place/root" "$folder"
+  set -- unshare --mount --uts --ipc --pid --fork --kill-child
+  if [[ $how == systemd ]]; then
+    group=$place/lab/cgroup/$(<"$place/lab/name")-$address
+    mkdir -p "$group"
+    echo $$ >"$group/cgroup.procs"
+    # The console's reader outlives a reboot.
+    if [[ ! -p $folder/tty ]]; then
+      mkfifo "$folder/tty"
+      cat <>"$folder/tty" >>"$folder/console" &
+    fi
+    # What is the whole machine's stays as it is: its clock and its kernel modules.
+    set -- "$@" --cgroup setpriv --bounding-set=-sys_time,-sys_module
+  fi
+  exec ip netns exec "$address" "$@" "$0" "inside $how" "$place/root" "$folder"
 }
 
 # Everything that EC2's hardware is to cloud-init: without these words it does not use IMDSv2.
@@ -32,7 +47,8 @@ dmi() {
   printf 'ec2a0b1c-0000-4000-8000-00000000abcd\n' | tee "$1/product_uuid" >"$1/product_serial"
 }
 
-inside() {
+# The node's disk and what its kernel shows.
+mounts() {
   local image=$1 folder=$2 root=$2/root name device
   mount -t overlay overlay -o "lowerdir=$image,upperdir=$folder/upper,workdir=$folder/work" "$root"
   mount -t proc proc "$root/proc"
@@ -52,10 +68,6 @@ inside() {
     touch "$root/dev/$device"
     mount --bind "/dev/$device" "$root/dev/$device"
   done
-  # A pipe, because cloud-init opens it for writing anew each time, which would empty a file.
-  mkfifo "$root/dev/console"
-  cat "$root/dev/console" >>"$folder/console" &
-  exec 5>"$root/dev/console"
   ln -s /proc/self/fd "$root/dev/fd"
   ln -s fd/0 "$root/dev/stdin"
   ln -s fd/1 "$root/dev/stdout"
@@ -64,7 +76,14 @@ inside() {
   mkdir -p "$root/run/cloud-init"
   while read -r name; do rm -f "$root$name"; done < <(cat "$folder/removed" 2>/dev/null)
   while read -r name; do mount -t tmpfs -o size=1m,mode=0755 tmpfs "$root$name"; done < <(cat "$folder/small" 2>/dev/null)
+}
 
+by_stages() {
+  local folder=$1
+  # A pipe, because cloud-init opens it for writing anew each time, which would empty a file.
+  mkfifo "$folder/root/dev/console"
+  cat "$folder/root/dev/console" >>"$folder/console" &
+  exec 5>"$folder/root/dev/console"
   stage "$folder" local init --local
   stage "$folder" network init
   stage "$folder" config modules --mode=config
@@ -75,6 +94,31 @@ inside() {
   in_root "$folder" cloud-init status --long >"$folder/status" 2>&1 || :
   exec 5>&-
   wait
+}
+
+by_systemd() {
+  local folder=$1 root=$1/root unit
+  touch "$root/dev/console"
+  mount --bind "$folder/tty" "$root/dev/console"
+  mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup"
+  # Settings of the kernel are the whole machine's. Each boot has a name of its own, as on a machine.
+  mount --bind "$root/proc/sys" "$root/proc/sys"
+  mount -o remount,bind,ro "$root/proc/sys"
+  cat /proc/sys/kernel/random/uuid >"$folder/boot_id"
+  mount --bind "$folder/boot_id" "$root/proc/sys/kernel/random/boot_id"
+  # There is no terminal to log in on, and no archive to fetch updates from.
+  for unit in console-getty.service apt-daily.timer apt-daily-upgrade.timer sys-kernel-{debug,tracing}.mount; do
+    ln -sfn /dev/null "$root/etc/systemd/system/$unit"
+  done
+  # Systemd sees that it is in namespaces; cloud-init must not, or it would not look at the hardware.
+  printf '#!/bin/sh\ncase "$*" in *--container*) exit 1 ;; esac\necho amazon\n' >"$root/usr/bin/systemd-detect-virt"
+  chmod 0755 "$root/usr/bin/systemd-detect-virt"
+  # Nothing of the outside stays in sight, or systemd would take its mounts for the node's.
+  cd "$root"
+  pivot_root . .
+  umount -l .
+  exec /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=journal \
+    </dev/null >/dev/null 2>&1
 }
 
 in_root() {
@@ -91,6 +135,12 @@ stage() {
 }
 
 case $1 in
-  inside) inside "$2" "$3" ;;
-  *) power_on "$1" "$2" ;;
+  'inside stages')
+    mounts "$2" "$3"
+    by_stages "$3" ;;
+  'inside systemd')
+    mounts "$2" "$3"
+    by_systemd "$3" ;;
+  *)
+    power_on "$1" "$2" "${3:-stages}" ;;
 esac

@@ -25,7 +25,7 @@ lacks() {
     return
   fi
   local tool
-  for tool in debootstrap apt-get ip nsenter unshare openssl; do
+  for tool in debootstrap apt-get ip nsenter unshare setpriv openssl; do
     if ! type -P "$tool" >/dev/null; then
       echo "the program $tool"
       return
@@ -36,6 +36,9 @@ lacks() {
   elif ! unshare --mount bash -c 'mkdir -p /run/lock && mount -t tmpfs tmpfs /run/lock && cd /run/lock && mkdir l u w m &&
       mount -t overlay overlay -o lowerdir=l,upperdir=u,workdir=w m' 2>/dev/null; then
     echo "overlay mounts"
+  elif ! unshare --mount --cgroup bash -c 'mkdir -p /run/lock && mount -t tmpfs tmpfs /run/lock && cd /run/lock && mkdir g &&
+      mount -t cgroup2 g g && mkdir g/prefab-try && rmdir g/prefab-try' 2>/dev/null; then
+    echo "control groups of version 2"
   elif [[ ! -d $place && -z $(archive) ]]; then
     echo "Debian's archive among the sources of apt"
   fi

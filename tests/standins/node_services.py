@@ -98,6 +98,9 @@ class Site:
         # Tags reach a new instance late.
         if self.seconds_since_first("tags") >= self.behaviour.get("tags_late", 0):
             tags = {"prefab:node": self.behaviour["logical_id"], **self.behaviour.get("tags", {})}
+            for tag, seconds in self.behaviour.get("late_tags", {}).items():
+                if self.seconds_since_first(f"tag {tag}") < seconds:
+                    tags.pop(tag, None)
             metadata.update({f"tags/instance/{tag}": value for tag, value in tags.items()})
         document = {"accountId": "111122223333", "instanceId": metadata["instance-id"], "region": self.behaviour["region"]}
         return {

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Operation;
+use crate::path::OpenedFabric;
 
 /// The version of this document.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -47,14 +48,37 @@ pub struct Environment {
     pub load_before: Option<f64>,
     /// The one-minute load average after the last case, the benchmark's own load included.
     pub load_after: Option<f64>,
-    /// The model that gave the shape.
+    /// The model that gave the shapes; `none` for descriptors without one.
     pub model: String,
-    /// Ranks that share its heads.
+    /// Ranks that share its heads on the decode side.
     pub tensor_parallel: u32,
+    /// Ranks on the prefill side; null in reports that know of one side only.
+    #[serde(default)]
+    pub prefill_tensor_parallel: Option<u32>,
     /// Tokens in a block.
     pub block_tokens: u32,
     /// The seed of block tables and data.
     pub seed: u64,
+    /// The nodes with the targets; empty when both ends are on one machine.
+    #[serde(default)]
+    pub peers: Vec<PeerNode>,
+    /// Choices that nobody asked for, each as a sentence.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+}
+
+/// A node that hosted targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerNode {
+    /// Its name in the roster.
+    pub node: String,
+    /// The kernel's release.
+    pub kernel: Option<String>,
+    /// Processors that its engines may use.
+    pub cpus: u64,
+    /// Its one-minute load average before the first case.
+    pub load_before: Option<f64>,
 }
 
 /// What a transport promises to its user.
@@ -109,8 +133,12 @@ pub struct Case {
     pub transport: String,
     /// The libfabric provider; null for the built-in transports.
     pub provider: Option<String>,
-    /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `inconclusive`.
+    /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `null`, `inconclusive`.
     pub path: String,
+    /// What shows that, or why nothing does; null without a finished case.
+    pub path_evidence: Option<String>,
+    /// What the initiator opened of libfabric; null for the built-in transports.
+    pub fabric: Option<OpenedFabric>,
     /// What the transport promises.
     pub semantics: Semantics,
     /// How requests follow each other.
@@ -121,8 +149,26 @@ pub struct Case {
     pub memory: String,
     /// How a block lies in memory: `kv-split`, `layer`, `block`.
     pub layout: String,
-    /// Who pulls or pushes.
+    /// Who pulls, pushes or places.
     pub operation: Operation,
+    /// Whether `auto` chose the operation, as the fastest here.
+    #[serde(default)]
+    pub chosen: bool,
+    /// Pairs of engines at the same time. Rates are those of all of them; times are those of single requests.
+    #[serde(default = "one")]
+    pub pairs: u32,
+    /// `pairwise`, `fan-in` (many prefill ends) or `fan-out` (many decode ends).
+    #[serde(default = "pairwise")]
+    pub scheme: String,
+    /// When parts of a request may leave: `whole`, `layerwise`, `chunked`; null without a prefill.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// How long the prefill takes; null without one.
+    #[serde(default)]
+    pub prefill_ms: Option<u64>,
+    /// Requests a second that arrive at each pair whether or not earlier ones have ended; null in a closed loop.
+    #[serde(default)]
+    pub rate_per_s: Option<f64>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
     /// Tokens that the decode side holds already, so that they do not move.
@@ -143,11 +189,11 @@ pub struct Case {
     pub threads_initiator: u32,
     /// Threads that move data at the target.
     pub threads_target: u32,
-    /// Measured rounds; the cold first one is not among them.
+    /// Measured rounds of each pair, of the shortest one; the cold first one is not among them.
     pub rounds: u64,
-    /// Payload over the median duration of a request, in GB/s.
+    /// Payload over the median duration of a request, in GB/s, summed over the pairs.
     pub gb_per_s: Option<f64>,
-    /// Descriptors over the median duration of a request, a second.
+    /// Descriptors over the median duration of a request, a second, summed over the pairs.
     pub descriptors_per_s: Option<f64>,
     /// Median duration of a request; null below 20 samples.
     pub p50_us: Option<f64>,
@@ -171,6 +217,9 @@ pub struct Case {
     pub registration_ms: Option<f64>,
     /// Connecting, both challenges and the agreement, in milliseconds.
     pub connect_ms: Option<f64>,
+    /// Processor time of the initiator from the post call to the end of the request, for each descriptor, in
+    /// nanoseconds; the median over the rounds. Over `null` it is what posting and polling cost.
+    pub initiator_cpu_ns_per_descriptor: Option<f64>,
     /// Processor seconds of the initiator for each GB moved.
     pub initiator_cpu_s_per_gb: Option<f64>,
     /// Processor seconds of the target for each GB moved.
@@ -180,6 +229,12 @@ pub struct Case {
     /// The median over the rounds of (the best loop's duration / the request's duration, taken in the same round).
     /// Clearly above 1 the ceiling is invalid.
     pub ceiling_ratio: Option<f64>,
+    /// What the link between the nodes carries, in GB/s: EFA by the plan, else the fastest interface; null on one machine.
+    #[serde(default)]
+    pub link_gb_per_s: Option<f64>,
+    /// The share of it that was used; below [`SLOW_LINK_SHARE`] the report warns.
+    #[serde(default)]
+    pub link_share: Option<f64>,
     /// Blocks compared and found right, over all rounds, the cold one included.
     pub blocks_verified: u64,
     /// Every block of every round was compared and right, and there was at least one round.
@@ -188,7 +243,15 @@ pub struct Case {
     pub ended: Ended,
     /// Why not; null when complete.
     pub failure: Option<Failure>,
+    /// Durations of the measured rounds in microseconds, in the order in which they ran, those of one pair after those of
+    /// another: what `gb_per_s` comes from, and what tells how sure it is. At most [`MOST_ROUNDS_TOLD`], taken evenly; absent
+    /// in steady mode and in older reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds_us: Vec<f64>,
 }
+
+/// The most rounds of a case that a report tells one by one.
+pub const MOST_ROUNDS_TOLD: usize = 1_000;
 
 /// What `bench --progress json` writes to standard error, one document a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -233,6 +296,18 @@ pub enum BenchProgress {
 
 /// A transport this much faster than its ceiling shows that the ceiling is wrong, not that the transport is good.
 pub const INVALID_CEILING_RATIO: f64 = 1.05;
+
+/// A transfer that uses less of its link than this is limited by something else: depth, threads, descriptor size, or another
+/// path than the one that was meant.
+pub const SLOW_LINK_SHARE: f64 = 0.2;
+
+fn one() -> u32 {
+    1
+}
+
+fn pairwise() -> String {
+    "pairwise".to_owned()
+}
 
 impl Case {
     /// Whether the ceiling contradicts the figure.

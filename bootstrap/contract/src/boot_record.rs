@@ -21,11 +21,14 @@ pub struct BootRecord {
     pub stage: String,
     /// 0 ready, above it not; null while the boot goes on.
     pub exit_code: Option<u8>,
-    /// One line for a person; empty but for a bad end.
+    /// One line for a person: why it ended badly, or waits for a reboot; else empty.
     pub reason: String,
     /// The node's own clock, `2026-01-31T12:00:00Z`.
     pub at: String,
-    /// How long the program has run; absent from the node script's record.
+    /// The boot of the machine, as the kernel names it: a rebooted node has another. Absent from the node script's record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// How long the boot has gone on, reboots included; absent from the node script's record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_milliseconds: Option<u64>,
 }
@@ -52,7 +55,13 @@ mod tests {
             "reason":"no route","at":"2026-01-31T12:00:00Z"}"#;
         let failed: BootRecord = serde_json::from_str(script).unwrap();
         assert!(failed.has_failed() && failed.boot_milliseconds.is_none());
-        let going_on = BootRecord { exit_code: None, boot_milliseconds: Some(7), stage: "checks".into(), ..failed };
+        let going_on = BootRecord {
+            exit_code: None,
+            boot_id: Some("b".into()),
+            boot_milliseconds: Some(7),
+            stage: "checks".into(),
+            ..failed
+        };
         let text = serde_json::to_string(&going_on).unwrap();
         assert!(text.contains("\"exit_code\":null"), "{text}");
         assert_eq!(serde_json::from_str::<BootRecord>(&text).unwrap(), going_on);

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::path::{Carried, OpenedFabric};
 use crate::transfer::{Scatter, Shape};
 
 /// The version of these messages. An engine refuses every other.
@@ -194,6 +195,11 @@ impl Transport {
     pub const ALL: [Self; 8] =
         [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::TcpRxm, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
 
+    /// Whether bytes move; where none do, none can be verified.
+    pub fn moves_bytes(self) -> bool {
+        self != Self::Null
+    }
+
     /// Those that need nothing but Linux.
     pub const BUILTIN: [Self; 2] = [Self::BuiltinTcp, Self::BuiltinVm];
 
@@ -338,8 +344,12 @@ pub enum Event {
         /// Mapping and touching the pool, in microseconds.
         registration_us: u64,
     },
+    /// What was opened of libfabric, after `Ready` (initiator only).
+    Opened(Box<OpenedFabric>),
     /// A round is over and verified (initiator only). Round 0 is the cold one.
     Round(Round),
+    /// What carried the bytes of all rounds, before `Finished` (initiator only).
+    Carried(Carried),
     /// The case is complete.
     Finished {},
     /// The transport cannot run here; nothing else was tried in its place.
@@ -413,28 +423,6 @@ pub enum Waiting {
     Adaptive,
     /// Not at all: the call itself copies.
     Synchronous,
-}
-
-/// What `prefab-fabric probe` prints.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// [`MESSAGE_VERSION`].
-    pub version: u32,
-    /// The version of the engine's package.
-    pub engine_version: String,
-    /// Every transport that the engine knows.
-    pub transports: Vec<ProbedTransport>,
-}
-
-/// One transport of [`Probe`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProbedTransport {
-    /// Which.
-    pub transport: Transport,
-    /// Why it cannot run here; absent if it can.
-    pub unavailable: Option<String>,
 }
 
 /// The 32-byte secret of a pair, as 64 lower-case hexadecimal digits. It shows itself to nobody but serde.

@@ -160,6 +160,20 @@ impl LayerGroup {
         Ok(end - before)
     }
 
+    /// Blocks of a request that the other side lacks: those kept, less the whole blocks of the `hit_tokens` that it holds.
+    ///
+    /// # Errors
+    /// A block of no tokens, or nothing left to move.
+    pub fn blocks_missing(&self, tokens: u64, hit_tokens: u64, block_tokens: u64) -> Result<u64, ShapeError> {
+        let kept = self.blocks_kept(tokens, block_tokens)?;
+        let end = blocks(tokens, block_tokens)?;
+        let hit = hit_tokens.checked_div(block_tokens).unwrap_or(0);
+        if hit_tokens >= tokens && hit_tokens > 0 {
+            return Err(ShapeError::NothingMissing { tokens, hit_tokens });
+        }
+        Ok(kept.min(end.saturating_sub(hit)))
+    }
+
     /// Bytes that one token takes in one layer, for `heads` KV heads. A latent does not depend on them.
     fn layer_token_bytes(&self, heads: u32, element_bytes: u64) -> Result<u64, ShapeError> {
         match self.attention {

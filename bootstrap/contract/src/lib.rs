@@ -9,6 +9,8 @@ pub mod kv;
 pub mod models;
 pub mod node_config;
 pub mod node_seed;
+pub mod path;
+pub mod probe;
 pub mod roster;
 pub mod sha256;
 pub mod task_file;

@@ -74,9 +74,13 @@ fn open(
             let Message::Join { access: Access::Fabric(initiator) } = control.receive()? else {
                 bail!("expected the initiator's address")
             };
-            let target = opened.target(&initiator)?;
+            let target: Box<dyn Target> = if transport.moves_bytes() {
+                Box::new(opened.target(&initiator)?)
+            } else {
+                Box::new(libfabric::IdleTarget)
+            };
             control.send(&Message::Joined {})?;
-            Ok(Box::new(target))
+            Ok(target)
         }
     }
 }
@@ -137,7 +141,7 @@ impl Served<'_> {
     fn check(&mut self, pool: &Pool, target_cpu_ns: u64) -> Result<()> {
         self.watch.enter(Stage::Check, self.case.shape.payload_bytes());
         let target_bytes = self.transport.target_bytes(self.round)?;
-        let receives = holds_destination(self.case.operation, false);
+        let receives = holds_destination(self.case.operation, false) && self.case.transport.moves_bytes();
         let blocks_verified = if receives { verify(pool, &self.table, self.pattern())? } else { 0 };
         self.control.send(&Message::Checked { target_bytes, target_cpu_ns, blocks_verified })
     }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transport, Waiting};
+use prefab_contract::path::{Carried, OpenedFabric};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
@@ -41,6 +42,14 @@ pub(crate) trait Initiator {
     /// # Errors
     /// The transport is broken: the case ends.
     fn poll(&mut self, pool: &mut Pool) -> Result<Option<u64>>;
+
+    /// What was opened of libfabric; none for the engine's own transports.
+    fn opened(&self) -> Option<OpenedFabric> {
+        None
+    }
+
+    /// What carried the `payload_bytes` that moved since the transport was opened.
+    fn carried(&self, payload_bytes: u64) -> Carried;
 
     /// The plain loops that bound this transport.
     fn ceilings(&self) -> &'static [Waiting];
@@ -136,7 +145,6 @@ pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
         Transport::BuiltinVm => vm::unavailable_here(),
-        Transport::Null => Some("this engine does not measure null yet; use builtin-tcp or builtin-vm".to_owned()),
         other => Provider::of(other).and_then(libfabric::unavailable_here),
     }
 }

@@ -78,8 +78,14 @@ pub const FI_MR_ENDPOINT: i32 = 1 << 9;
 /// Memory of devices needs a registration.
 pub const FI_MR_HMEM: i32 = 1 << 10;
 
+/// Connections.
+pub const FI_EP_MSG: u32 = 1;
+/// Unreliable datagrams.
+pub const FI_EP_DGRAM: u32 = 2;
 /// Reliable datagrams.
 pub const FI_EP_RDM: u32 = 3;
+/// Progress is made when the program asks for it.
+pub const FI_PROGRESS_MANUAL: u32 = 2;
 /// Addresses are indices.
 pub const FI_AV_TABLE: u32 = 2;
 /// One thread at a time uses a domain's objects.

@@ -1,34 +1,43 @@
-//! Rounds become the figures of a case. Pure.
+//! What the pairs of a cell brought becomes the figures of a case. Pure.
 
 use hdrhistogram::Histogram;
-use prefab_contract::bench_report::{Case, Ended, Mode, Semantics, samples_for_quantile};
-use prefab_contract::engine::{self, CaseSpec, Operation, Round, Waiting};
+use prefab_contract::bench_report::{Case, Ended, Failure, MOST_ROUNDS_TOLD, Mode, Semantics, samples_for_quantile};
+use prefab_contract::engine::{self, CaseSpec, Operation, Round, Transport, Waiting};
+use prefab_contract::path::Path;
 
-use super::local::Outcome;
-use super::options::Plan;
+use super::pair::{ABANDONED, Outcome};
+use super::plan::{Batch, Cell};
 
-/// The figures of one case.
-pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
+/// The figures of one cell. `link_gb_per_s` is what the link between its nodes carries.
+pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per_s: Option<f64>) -> Case {
+    let Cell { spec, .. } = cell;
     // The cold round is told apart and counts in no other figure.
-    let measured: Vec<&Round> = outcome.rounds.iter().filter(|round| round.number > 0).collect();
-    let requests = Durations::of(measured.iter().map(|round| round.request_ns));
-    let posts = Durations::of(measured.iter().map(|round| round.post_ns));
+    let measured: Vec<Vec<&Round>> =
+        pairs.iter().map(|pair| pair.rounds.iter().filter(|round| round.number > 0).collect()).collect();
+    let all: Vec<&Round> = measured.iter().flatten().copied().collect();
+    let requests = Durations::of(all.iter().flat_map(|round| request_durations(round)));
+    let posts = Durations::of(all.iter().map(|round| round.post_ns));
     let payload_bytes = spec.shape.payload_bytes();
     let descriptors = spec.shape.descriptors();
-    let moved_gb = as_f64(payload_bytes) * as_f64(measured.len() as u64) / 1e9;
+    let outstanding = as_f64(u64::from(spec.mode.outstanding()));
+    let moves = spec.transport.moves_bytes();
+    let moved_gb = all.iter().map(|round| as_f64(round.target_bytes)).sum::<f64>() / 1e9;
     let per_gb = |ns: fn(&Round) -> u64| {
-        (!measured.is_empty()).then(|| measured.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
+        (moves && moved_gb > 0.0).then(|| all.iter().map(|round| as_f64(ns(round))).sum::<f64>() / 1e9 / moved_gb)
     };
-    let mean = |value: fn(&Round) -> u64| {
-        (!measured.is_empty())
-            .then(|| measured.iter().map(|round| as_f64(value(round))).sum::<f64>() / as_f64(measured.len() as u64))
-    };
-    let blocks_verified: u64 = outcome.rounds.iter().map(|round| round.blocks_verified).sum();
-    let transport = spec.transport.name().to_owned();
+    let mean = |value: fn(&Round) -> u64| mean(all.iter().map(|round| value(round)));
+    // Bytes a nanosecond are GB a second.
+    let per_ns = summed(&measured, |rounds| Some(outstanding / median_ns(rounds)?));
+    let gb_per_s = per_ns.filter(|_| moves).map(|requests| requests * as_f64(payload_bytes));
+    let blocks_verified: u64 = pairs.iter().flat_map(|pair| &pair.rounds).map(|round| round.blocks_verified).sum();
+    let link_gb_per_s = link_gb_per_s.filter(|_| gb_per_s.is_some());
+    let failure = failure(pairs);
     Case {
-        path: transport.clone(),
-        transport,
-        provider: None,
+        path: path(spec.transport, pairs).name().to_owned(),
+        path_evidence: pairs.first().and_then(|pair| Some(pair.carried.as_ref()?.evidence.clone())),
+        transport: spec.transport.name().to_owned(),
+        provider: pairs.first().and_then(|pair| Some(pair.fabric.as_ref()?.provider.clone())),
+        fabric: pairs.first().and_then(|pair| pair.fabric.clone()),
         semantics: match spec.operation {
             Operation::Read | Operation::Write => Semantics::OneSided,
             Operation::Packed => Semantics::ReceiverAssisted,
@@ -39,46 +48,116 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         },
         q: spec.mode.outstanding(),
         memory: spec.memory.name().to_owned(),
-        layout: plan.layout.name().to_owned(),
+        layout: cell.layout.to_owned(),
         operation: spec.operation,
-        prompt_tokens: plan.tokens,
-        hit_tokens: 0,
-        fragmentation: plan.fragmentation,
+        chosen: !batch.candidates.is_empty(),
+        pairs: cell.pairs,
+        scheme: cell.scheme.name().to_owned(),
+        schedule: cell.schedule.map(str::to_owned),
+        prefill_ms: spec.schedule.map(|schedule| schedule.prefill_ms),
+        rate_per_s: rate_per_s(spec),
+        prompt_tokens: cell.tokens,
+        hit_tokens: cell.hit_tokens,
+        fragmentation: f64::from(spec.scatter.fragmentation_ppm) / 1e6,
         payload_bytes,
         descriptor_bytes: spec.shape.main_descriptor_bytes(),
         descriptors,
-        runs_per_request: mean(|round| round.runs),
+        runs_per_request: mean(|round| round.runs).map(|runs| runs / outstanding),
         working_set_bytes: spec.shape.pool_bytes(),
         threads_initiator: spec.streams,
         threads_target: spec.streams,
-        rounds: measured.len() as u64,
-        // Bytes a nanosecond are GB a second.
-        gb_per_s: requests.median_ns().map(|ns| as_f64(payload_bytes) / ns),
-        descriptors_per_s: requests.median_ns().map(|ns| as_f64(descriptors) / ns * 1e9),
+        rounds: measured.iter().map(|rounds| rounds.len() as u64).min().unwrap_or(0),
+        gb_per_s,
+        descriptors_per_s: per_ns.map(|requests| requests * 1e9 * as_f64(descriptors)),
         p50_us: requests.quantile_us(0.5),
         p90_us: requests.quantile_us(0.9),
         p99_us: requests.quantile_us(0.99),
         p999_us: requests.quantile_us(0.999),
-        max_us: measured.iter().map(|round| round.request_ns).max().map(|ns| as_f64(ns) / 1e3),
+        max_us: all.iter().flat_map(|round| request_durations(round)).max().map(|ns| as_f64(ns) / 1e3),
         post_us_p50: posts.quantile_us(0.5),
         prep_us: mean(|round| round.prep_ns).map(|ns| ns / 1e3),
-        exposed_us: median(measured.iter().filter_map(|round| round.exposed_ns).map(|ns| as_f64(ns) / 1e3).collect()),
-        first_transfer_ms: outcome
-            .rounds
-            .first()
-            .filter(|round| round.number == 0)
-            .map(|it| as_f64(it.request_ns) / 1e6),
-        registration_ms: outcome.ready_us.map(|(_, registration_us)| as_f64(registration_us) / 1e3),
-        connect_ms: outcome.ready_us.map(|(connect_us, _)| as_f64(connect_us) / 1e3),
+        exposed_us: median(all.iter().filter_map(|round| round.exposed_ns).map(|ns| as_f64(ns) / 1e3).collect()),
+        first_transfer_ms: longest_ms(pairs, |pair| {
+            pair.rounds.first().filter(|round| round.number == 0).map(|round| round.request_ns / 1000)
+        }),
+        registration_ms: longest_ms(pairs, |pair| pair.ready_us.map(|(_, registration_us)| registration_us)),
+        connect_ms: longest_ms(pairs, |pair| pair.ready_us.map(|(connect_us, _)| connect_us)),
+        initiator_cpu_ns_per_descriptor: median(
+            all.iter().map(|round| as_f64(round.initiator_cpu_ns) / as_f64(descriptors) / outstanding).collect(),
+        ),
         initiator_cpu_s_per_gb: per_gb(|round| round.initiator_cpu_ns),
         target_cpu_s_per_gb: per_gb(|round| round.target_cpu_ns),
-        ceiling_gb_per_s: ceiling_gb_per_s(payload_bytes, &measured),
-        ceiling_ratio: ceiling_ratio(&measured),
+        ceiling_gb_per_s: summed(&measured, |rounds| ceiling_gb_per_s(payload_bytes, rounds)),
+        ceiling_ratio: median(all.iter().filter_map(|round| ceiling_ratio(round)).collect()),
+        link_gb_per_s,
+        link_share: gb_per_s.zip(link_gb_per_s).map(|(rate, link)| rate / link),
         blocks_verified,
-        verified: !outcome.rounds.is_empty() && blocks_verified == descriptors * outcome.rounds.len() as u64,
-        ended: if outcome.failure.is_none() { Ended::Complete } else { Ended::Partial },
-        failure: outcome.failure.clone(),
+        verified: is_verified(spec, pairs, blocks_verified),
+        ended: if failure.is_none() { Ended::Complete } else { Ended::Partial },
+        failure,
+        rounds_us: rounds_us(spec, &all),
     }
+}
+
+/// The rounds one by one, as many as a report tells.
+fn rounds_us(spec: &CaseSpec, rounds: &[&Round]) -> Vec<f64> {
+    let every = match spec.mode {
+        engine::Mode::Request { .. } => rounds.len().div_ceil(MOST_ROUNDS_TOLD).max(1),
+        engine::Mode::Steady { .. } => return Vec::new(),
+    };
+    rounds.iter().step_by(every).map(|round| as_f64(round.request_ns) / 1e3).collect()
+}
+
+/// Each request of a round.
+fn request_durations(round: &Round) -> impl Iterator<Item = u64> {
+    let alone = round.requests_ns.is_empty().then_some(round.request_ns);
+    round.requests_ns.iter().copied().chain(alone)
+}
+
+/// Every block of every request of every round was compared and right, and every pair had a round.
+fn is_verified(spec: &CaseSpec, pairs: &[Outcome], blocks_verified: u64) -> bool {
+    let rounds: u64 = pairs.iter().map(|pair| pair.rounds.len() as u64).sum();
+    let expected = spec.shape.descriptors() * u64::from(spec.mode.outstanding()) * rounds;
+    pairs.iter().all(|pair| !pair.rounds.is_empty()) && blocks_verified == expected
+}
+
+/// The first pair that failed by itself.
+fn failure(pairs: &[Outcome]) -> Option<Failure> {
+    let failures = || pairs.iter().filter_map(|pair| pair.failure.clone());
+    failures().find(|failure| failure.cause != ABANDONED).or_else(|| failures().next())
+}
+
+fn rate_per_s(spec: &CaseSpec) -> Option<f64> {
+    match spec.mode {
+        engine::Mode::Steady { rate_per_1000_s, .. } => rate_per_1000_s.map(|rate| as_f64(rate) / 1000.0),
+        engine::Mode::Request { .. } => None,
+    }
+}
+
+/// The sum over all pairs, if each has a figure.
+fn summed(pairs: &[Vec<&Round>], figure: impl Fn(&[&Round]) -> Option<f64>) -> Option<f64> {
+    pairs.iter().try_fold(0.0, |sum, rounds| Some(sum + figure(rounds)?)).filter(|_| !pairs.is_empty())
+}
+
+fn longest_ms(pairs: &[Outcome], us: impl Fn(&Outcome) -> Option<u64>) -> Option<f64> {
+    pairs.iter().filter_map(us).max().map(|us| as_f64(us) / 1e3)
+}
+
+fn median_ns(rounds: &[&Round]) -> Option<f64> {
+    Durations::of(rounds.iter().map(|round| round.request_ns)).median_ns()
+}
+
+/// What carried the bytes of all pairs. A case that was cut short has no proof; the engine's own transports need none.
+fn path(transport: Transport, pairs: &[Outcome]) -> Path {
+    let of_pair = |pair: &Outcome| match (&pair.carried, transport) {
+        (Some(carried), _) => carried.path,
+        (None, Transport::BuiltinTcp) => Path::BuiltinTcp,
+        (None, Transport::BuiltinVm) => Path::BuiltinVm,
+        (None, _) => Path::Inconclusive,
+    };
+    let mut paths = pairs.iter().map(of_pair);
+    let first = paths.next().unwrap_or(Path::Inconclusive);
+    if paths.all(|path| path == first) { first } else { Path::Inconclusive }
 }
 
 /// The best plain loop, by its median.
@@ -93,13 +172,15 @@ fn ceiling_gb_per_s(payload_bytes: u64, rounds: &[&Round]) -> Option<f64> {
         .max_by(f64::total_cmp)
 }
 
-/// The median over the rounds of the share of that round's best plain loop.
-fn ceiling_ratio(rounds: &[&Round]) -> Option<f64> {
-    let ratios = rounds.iter().filter_map(|round| {
-        let best_ns = round.ceiling_ns.iter().map(|run| run.duration_ns).min()?;
-        Some(as_f64(best_ns) / as_f64(round.request_ns.max(1)))
-    });
-    median(ratios.collect())
+/// The share of a round's best plain loop.
+fn ceiling_ratio(round: &Round) -> Option<f64> {
+    let best_ns = round.ceiling_ns.iter().map(|run| run.duration_ns).min()?;
+    Some(as_f64(best_ns) / as_f64(round.request_ns.max(1)))
+}
+
+fn mean(values: impl Iterator<Item = u64>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0_u64), |(sum, count), value| (sum + as_f64(value), count + 1));
+    (count > 0).then(|| sum / as_f64(count))
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -140,41 +221,4 @@ pub(crate) fn as_f64(number: u64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use prefab_contract::engine::Ceiling;
-
-    use super::*;
-
-    fn round(number: u64, request_ns: u64, blocking_ns: u64, spinning_ns: u64) -> Round {
-        let run = |waiting, duration_ns| Ceiling { waiting, duration_ns };
-        let ceiling_ns = vec![run(Waiting::Blocking, blocking_ns), run(Waiting::Spinning, spinning_ns)];
-        Round { number, request_ns, ceiling_ns, ..Round::default() }
-    }
-
-    #[test]
-    fn the_ratio_is_the_median_of_ratios_taken_within_a_round() {
-        let rounds = [round(1, 100, 90, 200), round(2, 1000, 900, 950), round(3, 100, 300, 50)];
-        let rounds: Vec<&Round> = rounds.iter().collect();
-        assert_eq!(ceiling_ratio(&rounds), Some(0.9));
-        // Medians are 300 ns blocking and 200 ns spinning.
-        assert!((ceiling_gb_per_s(1000, &rounds).unwrap() - 5.0).abs() < 0.01);
-        assert_eq!((ceiling_ratio(&[]), ceiling_gb_per_s(1, &[])), (None, None));
-    }
-
-    #[test]
-    fn a_quantile_needs_ten_samples_beyond_it() {
-        for (count, q, is_told) in
-            [(19, 0.5, false), (20, 0.5, true), (99, 0.9, false), (100, 0.9, true), (999, 0.99, false)]
-        {
-            let durations = Durations::of((0..count).map(|_| 1000));
-            assert_eq!(durations.quantile_us(q).is_some(), is_told, "{count} {q}");
-        }
-    }
-
-    #[test]
-    fn medians_of_even_and_odd_lists() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
-    }
-}
+mod tests;

@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use anyhow::{Result, ensure};
-
 /// The share of available memory that the pools may take.
 const POOL_SHARE_PERCENT: u64 = 80;
 
@@ -20,20 +18,40 @@ pub(crate) fn last_level_cache_bytes() -> Option<u64> {
         .map(|(_, bytes)| bytes)
 }
 
-/// Refuses pools that would push the machine into swapping or worse.
-///
-/// # Errors
-/// More than the allowed share of the available memory.
-pub(crate) fn check_memory(needed_bytes: u64) -> Result<()> {
-    let Some(available_bytes) = meminfo_bytes("MemAvailable:") else { return Ok(()) };
+/// What a machine lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shortage {
+    /// What is there.
+    pub(crate) found: String,
+    /// What is needed.
+    pub(crate) expected: String,
+}
+
+/// Whether pools of so many bytes together would push the machine into swapping or worse.
+pub(crate) fn memory_shortage(needed_bytes: u64) -> Option<Shortage> {
+    let available_bytes = meminfo_bytes("MemAvailable:")?;
     let allowed_bytes = available_bytes / 100 * POOL_SHARE_PERCENT;
-    ensure!(
-        needed_bytes <= allowed_bytes,
-        "found {available_bytes} bytes of memory available, expected at least {} for two pools of {}; use fewer tokens",
-        needed_bytes / POOL_SHARE_PERCENT * 100,
-        needed_bytes / 2
-    );
-    Ok(())
+    (needed_bytes > allowed_bytes).then(|| Shortage {
+        found: format!("{available_bytes} bytes of memory available"),
+        expected: format!(
+            "at least {} for pools of {needed_bytes} together",
+            (needed_bytes / POOL_SHARE_PERCENT).saturating_mul(100)
+        ),
+    })
+}
+
+/// The limit on locked memory, if it is below what is needed and this process is held to it.
+pub(crate) fn memlock_shortage(needed_bytes: u64) -> Option<u64> {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current?;
+    (limit < needed_bytes && !may_lock_any()).then_some(limit)
+}
+
+/// CAP_IPC_LOCK lifts the limit.
+fn may_lock_any() -> bool {
+    const IPC_LOCK: u64 = 1 << 14;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|digits| u64::from_str_radix(digits.trim(), 16).ok()).is_some_and(|set| set & IPC_LOCK != 0)
 }
 
 /// Bytes of memory.
@@ -69,4 +87,15 @@ pub(crate) fn load() -> Option<f64> {
 pub(crate) fn cpus() -> u64 {
     let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// What the fastest network interface carries, in GB/s, as its driver says.
+pub(crate) fn fastest_interface_gb_per_s() -> Option<f64> {
+    let interfaces = fs::read_dir("/sys/class/net").ok()?;
+    let speeds_mbit = interfaces.filter_map(|interface| {
+        let text = fs::read_to_string(interface.ok()?.path().join("speed")).ok()?;
+        // -1 where nothing is plugged in.
+        text.trim().parse::<u32>().ok()
+    });
+    speeds_mbit.max().map(|speed_mbit| f64::from(speed_mbit) / 8000.0)
 }

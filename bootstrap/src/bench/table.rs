@@ -1,78 +1,181 @@
-//! The table that a person reads, and the lines below it.
+//! The table that a person reads at a hundred columns, and the lines below it. Cells of one shape stand together below it.
 
-use prefab_contract::bench_report::{BenchReport, Case, Ended};
+use prefab_contract::bench_report::{BenchReport, Case, Ended, Environment, Mode, SLOW_LINK_SHARE};
+use prefab_contract::path::Path;
 
 use super::figures::as_f64;
+use super::values::in_units;
 
-const HEAD: [&str; 10] = [
-    "transport",
-    "operation",
-    "payload",
-    "descriptors",
-    "runs",
-    "GB/s",
-    "ceiling",
-    "ratio",
-    "p50 ms",
-    "verified blocks",
-];
+/// What a column shows of a case.
+struct Column {
+    head: &'static str,
+    cell: fn(&Case) -> String,
+}
+
+/// The width of lines.
+const COLUMNS: usize = 100;
 
 /// Columns that hold words; the others hold numbers and are aligned to the right.
-const WORD_COLUMNS: usize = 2;
+const WORDS: usize = 2;
+
+const REQUESTS: &[Column] = &[
+    Column { head: "transport", cell: path },
+    Column { head: "op", cell: operation },
+    Column { head: "GB/s", cell: |case| number(case.gb_per_s, 2) },
+    Column { head: "ceiling", cell: |case| number(case.ceiling_gb_per_s, 2) },
+    Column { head: "ratio", cell: ratio },
+    Column { head: "p50 ms", cell: |case| milliseconds(case.p50_us) },
+    Column { head: "p99 ms", cell: |case| milliseconds(case.p99_us) },
+    Column { head: "CPU s/GB", cell: |case| number(cpu_s_per_gb(case), 2) },
+    Column { head: "verified", cell: verified },
+];
+
+const DESCRIPTORS: &[Column] = &[
+    Column { head: "transport", cell: path },
+    Column { head: "op", cell: operation },
+    Column { head: "size", cell: |case| in_units(case.descriptor_bytes) },
+    Column { head: "window", cell: |case| case.descriptors.to_string() },
+    Column { head: "GB/s", cell: |case| number(case.gb_per_s, 3) },
+    Column { head: "ratio", cell: ratio },
+    Column { head: "descriptors/s", cell: |case| number(case.descriptors_per_s, 0) },
+    Column { head: "p50 us", cell: |case| number(case.p50_us, 1) },
+    Column { head: "p99 us", cell: |case| number(case.p99_us, 1) },
+    Column { head: "verified", cell: verified },
+];
 
 /// The whole text, with a line at the end that says what to do next.
 pub(crate) fn render(report: &BenchReport) -> String {
-    let rows: Vec<[String; 10]> = report.cases.iter().map(row).collect();
-    let mut lines = aligned(&rows);
-    for case in &report.cases {
-        lines.extend(remarks(case));
+    let BenchReport { environment, cases, .. } = report;
+    let is_of_requests = cases.iter().any(|case| case.prompt_tokens > 0);
+    let mut rows = aligned(if is_of_requests { REQUESTS } else { DESCRIPTORS }, cases).into_iter();
+    let head = rows.next().unwrap_or_default();
+    let mut lines = Vec::new();
+    let mut title = None;
+    for (case, row) in cases.iter().zip(rows) {
+        let shape = shape(environment, case);
+        if title.as_ref() != Some(&shape) {
+            lines.extend(title.is_some().then(String::new));
+            lines.extend(wrapped(&shape));
+            lines.push(head.clone());
+            title = Some(shape);
+        }
+        lines.push(row);
     }
     lines.push(String::new());
-    lines.push("Loopback figures rank loops on this machine; they predict no EFA rate.".to_owned());
+    lines.extend(cases.iter().flat_map(remarks).chain(environment.remarks.iter().cloned()).flat_map(|it| wrapped(&it)));
+    let verified: u64 = cases.iter().map(|case| case.blocks_verified).sum();
+    lines.push(format!("{verified} blocks compared and right."));
+    if environment.loopback {
+        lines.push("Loopback figures rank loops on this machine; they predict no EFA rate.".to_owned());
+    }
     lines.push(next_step(report));
     lines.join("\n") + "\n"
 }
 
-fn row(case: &Case) -> [String; 10] {
-    let number = |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
-    let ratio = if case.ceiling_is_invalid() { "ceiling invalid".to_owned() } else { number(case.ceiling_ratio, 2) };
-    [
-        case.transport.clone(),
-        case.operation.name().to_owned(),
-        format!("{:.1} MB", as_f64(case.payload_bytes) / 1e6),
-        format!("{} x {}", case.descriptors, bytes(case.descriptor_bytes)),
-        number(case.runs_per_request, 0),
-        number(case.gb_per_s, 2),
-        number(case.ceiling_gb_per_s, 2),
-        ratio,
-        number(case.p50_us.map(|us| us / 1e3), 1),
-        if case.verified { format!("{} of {}", case.blocks_verified, case.blocks_verified) } else { "none".to_owned() },
-    ]
-}
-
-fn bytes(bytes: u64) -> String {
-    match bytes {
-        whole if whole >= 1 << 20 && whole.is_multiple_of(1 << 20) => format!("{} MiB", whole >> 20),
-        whole if whole >= 1 << 10 && whole.is_multiple_of(1 << 10) => format!("{} KiB", whole >> 10),
-        other => format!("{other} B"),
+/// What one request is: the same for all rows below it.
+fn shape(environment: &Environment, case: &Case) -> String {
+    let descriptors = format!(
+        "{} x {} = {} a request",
+        case.descriptors,
+        in_units(case.descriptor_bytes),
+        megabytes(case.payload_bytes)
+    );
+    let scatter = format!("fragmentation {}", case.fragmentation);
+    let mut parts = if case.prompt_tokens > 0 {
+        let ranks = match environment.prefill_tensor_parallel {
+            Some(prefill) if prefill != environment.tensor_parallel => {
+                format!("TP {prefill} to {}", environment.tensor_parallel)
+            }
+            _ => format!("TP {}", environment.tensor_parallel),
+        };
+        let hit = if case.hit_tokens > 0 { format!(" after {} held", case.hit_tokens) } else { String::new() };
+        let model = format!("{} {ranks}: {} tokens{hit}", environment.model, case.prompt_tokens);
+        vec![model, case.layout.clone(), scatter, descriptors]
+    } else {
+        vec!["Descriptors of one size".to_owned(), scatter]
+    };
+    match (case.mode, case.rate_per_s) {
+        (Mode::Request, _) => {}
+        (Mode::Steady, Some(rate)) => parts.push(format!("steady, {rate} requests/s")),
+        (Mode::Steady, None) => parts.push("steady".to_owned()),
     }
+    parts.extend((case.q > 1).then(|| format!("{} at a time", case.q)));
+    parts.extend((case.pairs > 1).then(|| format!("{} pairs, {}", case.pairs, case.scheme)));
+    parts.extend((case.threads_initiator > 1).then(|| format!("{} threads", case.threads_initiator)));
+    parts.extend((case.memory != "host").then(|| format!("{} memory", case.memory)));
+    let prefill = case.schedule.as_ref().zip(case.prefill_ms);
+    parts.extend(prefill.map(|(schedule, ms)| format!("{schedule} within {ms} ms of prefill")));
+    parts.join(", ")
 }
 
-fn aligned(rows: &[[String; 10]]) -> Vec<String> {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([HEAD[column].len()]).max().unwrap_or(0)
+/// What was asked for, and what carried the bytes where that is not the same.
+fn path(case: &Case) -> String {
+    if case.path == case.transport { case.transport.clone() } else { format!("{} ({})", case.transport, case.path) }
+}
+
+fn operation(case: &Case) -> String {
+    format!("{}{}", case.operation.name(), if case.chosen { ", chosen" } else { "" })
+}
+
+fn ratio(case: &Case) -> String {
+    if case.ceiling_is_invalid() { "invalid".to_owned() } else { number(case.ceiling_ratio, 2) }
+}
+
+fn cpu_s_per_gb(case: &Case) -> Option<f64> {
+    case.initiator_cpu_s_per_gb.zip(case.target_cpu_s_per_gb).map(|(initiator, target)| initiator + target)
+}
+
+fn verified(case: &Case) -> String {
+    let word = match (case.ended, case.verified) {
+        (Ended::Complete, true) => "all",
+        (Ended::Partial, true) => "partial",
+        (_, false) => "no",
     };
-    let widths: [usize; 10] = std::array::from_fn(width);
-    let line = |cells: [&str; 10]| {
-        let padded = cells.iter().enumerate().map(|(column, cell)| {
-            let width = widths[column];
-            if column < WORD_COLUMNS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+    word.to_owned()
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+}
+
+/// Three digits where a tenth would say too little.
+fn milliseconds(us: Option<f64>) -> String {
+    number(us.map(|us| us / 1e3), if us.is_some_and(|us| us < 10_000.0) { 3 } else { 1 })
+}
+
+fn megabytes(bytes: u64) -> String {
+    if bytes < 100_000 { format!("{bytes} B") } else { format!("{:.1} MB", as_f64(bytes) / 1e6) }
+}
+
+/// A sentence in lines that fit, all but the first indented.
+fn wrapped(sentence: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in sentence.split(' ') {
+        let line = lines.last().map_or(0, |line| line.chars().count());
+        if line > 0 && line + 1 + word.chars().count() > COLUMNS {
+            lines.push(format!("    {word}"));
+        } else if let Some(last) = lines.last_mut() {
+            if line > 0 {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
+
+fn aligned(columns: &[Column], cases: &[Case]) -> Vec<String> {
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|column| column.head.to_owned()).collect()];
+    rows.extend(cases.iter().map(|case| columns.iter().map(|column| (column.cell)(case)).collect()));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let padded = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+            if column < WORDS { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+        format!("  {}", padded.collect::<Vec<_>>().join("  ").trim_end())
     };
-    let head = std::iter::once(line(HEAD));
-    head.chain(rows.iter().map(|row| line(std::array::from_fn(|column| row[column].as_str())))).collect()
+    rows.iter().map(line).collect()
 }
 
 fn remarks(case: &Case) -> Vec<String> {
@@ -86,9 +189,36 @@ fn remarks(case: &Case) -> Vec<String> {
             failure.side, failure.stage, failure.cause
         ));
     }
+    if let Some(evidence) = case.path_evidence.as_ref().filter(|_| case.path == Path::Inconclusive.name()) {
+        remarks.push(format!("{name} took no way that could be proved: {evidence}"));
+    }
+    if let Some(ns) = case.initiator_cpu_ns_per_descriptor.filter(|_| case.path == Path::Null.name()) {
+        remarks
+            .push(format!("{name} moves nothing: posting and polling cost {ns:.0} ns of processor time a descriptor"));
+    }
     if case.ceiling_is_invalid() {
         remarks
             .push(format!("{name} was faster than its plain loop: that ceiling is wrong, so the ratio says nothing"));
+    }
+    if let (Some(share), Some(link)) = (case.link_share, case.link_gb_per_s)
+        && share < SLOW_LINK_SHARE
+    {
+        remarks.push(format!(
+            "{name} used {:.0} % of a link of {link:.1} GB/s, with {} descriptors of {} a request, {} at a time and {} threads: \
+             try more of them, larger blocks (--layout block), or see whether this is the path that was meant",
+            share * 100.0,
+            case.descriptors,
+            in_units(case.descriptor_bytes),
+            case.q,
+            case.threads_initiator
+        ));
+    }
+    if let (Some(exposed), Some(p50)) = (case.exposed_us, case.p50_us) {
+        remarks.push(format!(
+            "{name} was exposed for {:.1} ms after the prefill, of {:.1} ms",
+            exposed / 1e3,
+            p50 / 1e3
+        ));
     }
     remarks
 }
@@ -102,3 +232,6 @@ fn next_step(report: &BenchReport) -> String {
     }
     "Next: compare with `--fragmentation 0` and `--layout layer`; keep a report with `--json FILE`.".to_owned()
 }
+
+#[cfg(test)]
+mod tests;

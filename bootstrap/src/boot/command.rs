@@ -1,6 +1,5 @@
 //! `run` and `serve` as commands: the real machine and the real AWS behind the boot.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +13,12 @@ use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::roster::RosterEntry;
 use rustix::process::{Signal, set_parent_process_death_signal};
 
+use super::peers::Peers;
 use super::phase::write_whole;
 use super::progress::Told;
-use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
+use super::{Judged, Place, Progress, Steps, TaskText, Values, Verdict, supervised, ways};
 use crate::checks;
-use crate::cloud::{Aws, Cloud};
+use crate::cloud::{Aws, Cloud, FolderOptions};
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
 
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     /// What the node script was given
     #[arg(long, value_name = "FILE", default_value = "/etc/prefab/node-seed.json")]
     seed: PathBuf,
+    #[command(flatten)]
+    folder: FolderOptions,
     /// Below which folder the machine is; for tests
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     root: PathBuf,
@@ -48,6 +50,7 @@ impl Options {
 /// Another boot works here, or nobody could be told.
 pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let interrupt = Interrupt::watch()?;
+    spare_from_the_kernel(NEVER);
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let program = std::env::current_exe().context("finding this program")?;
@@ -58,9 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         supervised::follow(command, progress, &interrupt)
     };
     let verdict = super::run(&seed, &aws, options.place(), &proof)?;
-    if verdict == Verdict::Ready {
-        start_answering(&options.root);
-    }
+    hand_over_answering(&options.root, &verdict);
     Ok(match interrupt.signal() {
         Some(signal) => Outcome::Interrupted(signal),
         None if verdict == Verdict::Ready => Outcome::Done,
@@ -75,15 +76,23 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
 pub(crate) fn prove(options: &Options) -> Result<Outcome> {
     // The kernel ends this process with its supervisor: without it nobody would signal.
     set_parent_process_death_signal(Some(Signal::KILL)).context("asking to end with the supervisor")?;
+    spare_from_the_kernel(AS_ANY);
     let seed = read_seed(&options.seed)?;
     let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let stack_uuid = seed.stack_uuid().to_owned();
     let check = |judged, config: &NodeConfig, name: &str| check(&options.root, judged, config, name, &stack_uuid, &aws);
-    let run_tasks = |files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>| {
-        run_tasks(&options.root, files, config, values)
-    };
+    let run_tasks =
+        |files: &[TaskText], config: &NodeConfig, values: &Values| run_tasks(&options.root, files, config, values);
     let mut progress = Progress::relayed(super::log(options.place()));
-    let steps = Steps { check: &check, run_tasks: &run_tasks };
+    let program = std::env::current_exe().context("finding this program")?;
+    let try_ways = |config: &NodeConfig, name: &str, peers: &Peers, deadline| {
+        let has_efa = config.nodes.get(name).and_then(|node| config.expected.get(&node.instance_type));
+        if has_efa.is_none_or(|expected| expected.efa_interfaces == 0) {
+            return Ok(());
+        }
+        ways::try_all(&program, &options.root, peers, deadline)
+    };
+    let steps = Steps { check: &check, try_ways: &try_ways, run_tasks: &run_tasks };
     let proved = super::prove(&seed, &aws, options.place(), &steps, &mut progress);
     progress.tell(&match proved {
         Ok(()) => Told::Ready {},
@@ -98,12 +107,18 @@ pub(crate) fn prove(options: &Options) -> Result<Outcome> {
 /// # Errors
 /// This node cannot learn who it is, or cannot be in the roster.
 pub(crate) fn serve(options: &Options) -> Result<Outcome> {
-    let seed = read_seed(&options.seed)?;
-    let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
     let interrupt = Interrupt::watch()?;
     let end = AtomicBool::new(false);
+    let answer = || match options.folder.open()? {
+        Some((folder, node)) => super::serve_folder(&folder, &node, options.place(), &end),
+        None => {
+            let seed = read_seed(&options.seed)?;
+            let aws = Aws::new(&seed, &options.root, options.hurry, say)?;
+            super::serve(&seed, &aws, options.place(), &end)
+        }
+    };
     std::thread::scope(|scope| {
-        let answering = scope.spawn(|| super::serve(&seed, &aws, options.place(), &end));
+        let answering = scope.spawn(answer);
         while !answering.is_finished() && interrupt.signal().is_none() {
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -161,7 +176,7 @@ fn check(
 }
 
 /// Each task file is a run of this same program, so that it has its own log, state, signals and exit code.
-fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTreeMap<String, String>) -> Result<()> {
+fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &Values) -> Result<()> {
     let program = std::env::current_exe().context("finding this program")?;
     for (name, text) in files {
         let path = root.join("var/lib/prefab/task-files").join(format!("{name}.json"));
@@ -189,12 +204,30 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &BTre
     Ok(())
 }
 
-/// The unit answers peers from now on; where systemd does not run, nothing does, and the next boot will.
-fn start_answering(root: &Path) {
-    if root == Path::new("/") && Path::new("/run/systemd/system").is_dir() {
-        let unit = ["--no-block", "start", "prefab-peers.service"];
-        if !Command::new("/usr/bin/systemctl").args(unit).status().is_ok_and(|status| status.success()) {
-            say("prefab-peers.service could not be started; peers are answered after the next boot");
-        }
+/// The unit answers peers from now on, with an entry of its own: this boot has replaced the one that it had. Where systemd
+/// does not run, nothing answers until the next boot.
+fn hand_over_answering(root: &Path, verdict: &Verdict) {
+    if root != Path::new("/") || !Path::new("/run/systemd/system").is_dir() {
+        return;
     }
+    let act = match verdict {
+        Verdict::Ready => "restart",
+        Verdict::NotReady { .. } => "try-restart",
+        Verdict::Postponed => return,
+    };
+    let unit = ["--no-block", act, "prefab-peers.service"];
+    if !Command::new("/usr/bin/systemctl").args(unit).status().is_ok_and(|status| status.success()) {
+        say("prefab-peers.service could not be started; peers are answered after the next boot");
+    }
+}
+
+/// How ready the kernel is to end a process when memory runs out, from `/proc/PID/oom_score_adj`.
+const NEVER: &str = "-1000";
+/// As ready as for any other process.
+const AS_ANY: &str = "0";
+
+/// Of all processes of a boot the one that tells its end is the last that the kernel should end for memory.
+fn spare_from_the_kernel(how: &str) {
+    // Where it may not be said, the kernel chooses.
+    let _unheard = std::fs::write("/proc/self/oom_score_adj", how);
 }

@@ -1,8 +1,8 @@
 //! The phases of a boot, said on the console, in a log of JSON lines, and kept for a look later.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -121,19 +121,18 @@ impl Log {
     }
 }
 
-/// Writes a file whole or not at all.
+/// Writes a file whole or not at all, with exactly this mode: the node script's umask would leave it to root alone.
 ///
 /// # Errors
 /// The disk refuses.
 pub(crate) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let folder = path.parent().context("a file has a folder")?;
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let mut staged = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
-        .tempfile_in(folder)
-        .with_context(|| format!("writing beside {}", path.display()))?;
+    let mut staged =
+        tempfile::Builder::new().tempfile_in(folder).with_context(|| format!("writing beside {}", path.display()))?;
     staged
         .write_all(content)
+        .and_then(|()| staged.as_file().set_permissions(Permissions::from_mode(mode)))
         .and_then(|()| staged.as_file().sync_all())
         .with_context(|| format!("writing {}", path.display()))?;
     staged.persist(path).with_context(|| format!("replacing {}", path.display()))?;

@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(super) name: Option<String>,
     /// How long CloudFormation waits for this node, seconds, as far as the configuration says.
     pub(super) signal_seconds: Option<u64>,
+    /// How long this boot went on before the machine rebooted, milliseconds.
+    pub(super) before_milliseconds: u64,
 }
 
 /// What a proof in a process of its own tells its supervisor, one JSON document a line.
@@ -70,9 +72,9 @@ impl Progress {
         self.tell(&Told::Known(self.known.clone()));
     }
 
-    /// How long the boot has taken.
+    /// How long the boot has gone on, reboots included.
     pub(super) fn elapsed(&self) -> Duration {
-        self.log.elapsed()
+        self.log.elapsed() + Duration::from_millis(self.known.before_milliseconds)
     }
 
     /// Says something to the supervisor, if there is one.

@@ -6,27 +6,35 @@ use anyhow::{Context as _, Result};
 use prefab_contract::boot_record::{BootRecord, SCHEMA_VERSION};
 use prefab_contract::node_seed::NodeSeed;
 
+use super::Place;
 use super::phase::{Phase, write_whole};
 use super::progress::Known;
-use super::{Place, Verdict};
 use crate::cloud::{Cloud, Identity};
+use crate::roster::boot_id;
 
 /// A record of this boot, on its way to disk and bucket.
 pub(super) struct Record(BootRecord);
 
 /// The boot is in this phase.
-pub(super) fn going_on(name: &str, identity: &Identity, phase: Phase, elapsed: Duration) -> Record {
-    record(name, &identity.instance_id, phase.name(), None, String::new(), elapsed)
+pub(super) fn going_on(name: &str, identity: &Identity, phase: Phase, place: Place<'_>, elapsed: Duration) -> Record {
+    record(name, &identity.instance_id, phase.name(), None, String::new(), place, elapsed)
+}
+
+/// The boot goes on in this phase after the machine has rebooted.
+pub(super) fn postponed(known: &Known, phase: Phase, place: Place<'_>, elapsed: Duration) -> Option<Record> {
+    let (name, identity) = (known.name.as_deref()?, known.identity.as_ref()?);
+    let reason = "the machine reboots; the boot goes on after that".to_owned();
+    Some(record(name, &identity.instance_id, phase.name(), None, reason, place, elapsed))
 }
 
 /// The boot has ended.
-pub(super) fn ended(known: &Known, verdict: &Verdict, elapsed: Duration) -> Record {
+pub(super) fn ended(known: &Known, failure: Option<(Phase, &str)>, place: Place<'_>, elapsed: Duration) -> Record {
     let instance_id = known.identity.as_ref().map(|identity| identity.instance_id.as_str()).unwrap_or_default();
-    let (stage, exit_code, reason) = match verdict {
-        Verdict::Ready => ("ready", 0, String::new()),
-        Verdict::NotReady { phase, reason } => (phase.name(), 1, one_line(reason)),
+    let (stage, exit_code, reason) = match failure {
+        None => ("ready", 0, String::new()),
+        Some((phase, reason)) => (phase.name(), 1, one_line(reason)),
     };
-    record(known.name.as_deref().unwrap_or(instance_id), instance_id, stage, Some(exit_code), reason, elapsed)
+    record(known.name.as_deref().unwrap_or(instance_id), instance_id, stage, Some(exit_code), reason, place, elapsed)
 }
 
 fn record(
@@ -35,6 +43,7 @@ fn record(
     stage: &str,
     exit_code: Option<u8>,
     reason: String,
+    place: Place<'_>,
     elapsed: Duration,
 ) -> Record {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().cast_signed());
@@ -46,6 +55,7 @@ fn record(
         exit_code,
         reason,
         at: prefab_rest::date::iso(now),
+        boot_id: Some(boot_id(place.root)).filter(|id| !id.is_empty()),
         boot_milliseconds: u64::try_from(elapsed.as_millis()).ok(),
     })
 }
@@ -85,7 +95,7 @@ fn one_line(reason: &str) -> String {
 }
 
 /// The mark names stack and instance, so that an image made of a node signals for itself.
-fn mark(seed: &NodeSeed, instance_id: &str) -> String {
+pub(super) fn mark(seed: &NodeSeed, instance_id: &str) -> String {
     format!("{} {instance_id}\n", seed.stack_id)
 }
 

@@ -1,13 +1,12 @@
 //! Task files that run on all nodes at once: they declare where they meet, and get it from the roster. No ssh.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::task_file::TaskFile;
 
-use super::TaskText;
 use super::peers::Peers;
+use super::{TaskText, Values};
 
 /// The variable by which a task file asks for the other nodes.
 const ADDRESS: &str = "RENDEZVOUS_ADDRESS";
@@ -24,23 +23,18 @@ pub(super) fn is_asked_for((_, text): &TaskText) -> bool {
 
 /// The values of this node: the first prefill node is where they meet. Without peers each node runs alone, as the file's
 /// own values say.
-pub(super) fn values(
-    config: &NodeConfig,
-    name: &str,
-    own_address: IpAddr,
-    peers: Option<&Peers>,
-) -> BTreeMap<String, String> {
-    let Some(peers) = peers else { return BTreeMap::new() };
+pub(super) fn values(config: &NodeConfig, name: &str, own_address: IpAddr, peers: Option<&Peers>) -> Values {
+    let Some(peers) = peers else { return Values::new() };
     let order = in_order(config);
     let address =
         |node: &str| if node == name { Some(own_address) } else { peers.get(node).map(std::net::SocketAddr::ip) };
     let (Some(rank), Some(first)) =
         (order.iter().position(|node| *node == name), order.first().and_then(|node| address(node)))
     else {
-        return BTreeMap::new();
+        return Values::new();
     };
     let value = |name: &str, value: String| (name.to_owned(), value);
-    BTreeMap::from([
+    Values::from([
         value(ADDRESS, first.to_string()),
         value(NODES, order.len().to_string()),
         value(NODE_RANK, rank.to_string()),

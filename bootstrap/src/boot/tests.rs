@@ -2,6 +2,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use prefab_contract::sha256::Sha256;
+use sha2::Digest as _;
+
 use super::*;
 use crate::roster::reach_all;
 
@@ -109,7 +112,7 @@ impl Account {
     }
 }
 
-fn seed() -> NodeSeed {
+pub(crate) fn seed() -> NodeSeed {
     serde_json::from_value(serde_json::json!({
         "stack_id": "arn:aws:cloudformation:us-east-1:111122223333:stack/nixl-dev-cluster/0f1e", "region": "us-east-1",
         "url_suffix": "amazonaws.com", "bucket": "b", "bootstrap_sha256": "0".repeat(64),
@@ -117,15 +120,13 @@ fn seed() -> NodeSeed {
     .unwrap()
 }
 
-type Check = dyn Fn(Judged, &NodeConfig, &str) -> Result<()>;
-
-fn boot(cloud: &dyn Cloud, root: &Path, check: &Check) -> Result<Verdict> {
+fn boot(cloud: &dyn Cloud, root: &Path, check: &Check<'_>) -> Result<Verdict> {
     let (seed, place) = (seed(), Place { root, hurry: 100 });
-    let steps = Steps { check, run_tasks: &|_, _, _| Ok(()) };
+    let steps = Steps { check, try_ways: &|_, _, _, _| Ok(()), run_tasks: &|_, _, _| Ok(()) };
     run(&seed, cloud, place, &|progress| prove(&seed, cloud, place, &steps, progress))
 }
 
-const FINE: &Check = &|_, _, _| Ok(());
+const FINE: &Check<'_> = &|_, _, _| Ok(());
 
 #[test]
 fn two_nodes_prove_themselves_to_each_other_and_signal_once_each_even_when_run_again() {
@@ -161,7 +162,7 @@ fn a_missing_peer_is_a_failure_that_names_it_and_says_why() {
 
 #[test]
 fn a_failed_check_a_panic_and_a_dead_network_are_each_one_failure_signal_with_the_reason_kept() {
-    let rows: [(&Check, bool, &str); 3] = [
+    let rows: [(&Check<'_>, bool, &str); 3] = [
         (&|_, _, _| bail!("memlock is 65536"), false, "memlock is 65536"),
         (&|_, _, _| panic!("index out of bounds"), false, "a fault of prefab itself: index out of bounds"),
         (FINE, true, "no route"),
@@ -221,7 +222,7 @@ fn a_peer_without_the_roster_is_not_answered() {
     let stranger = announce("Stranger", "i-9");
     let nodes = ["Prefill0".to_owned(), "Decode0".to_owned()];
     let end = AtomicBool::new(false);
-    let answering = Answering { cloud: &cloud, stack_uuid: "0f1e", nodes: &nodes, own: &own.entry };
+    let answering = Answering { cloud: &cloud, stack_uuid: "0f1e", nodes: &nodes, own: &own.entry, host: None };
     let unreached = std::thread::scope(|scope| {
         scope.spawn(|| answering.until(&own.listener, &end));
         let deadline = Instant::now() + Duration::from_millis(200);

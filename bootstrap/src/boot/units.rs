@@ -1,4 +1,8 @@
 //! The two systemd units: one resumes after a reboot, one answers peers.
+//!
+//! cloud-init's last stage starts after `multi-user.target` on some systems, and both units start after that stage. So both
+//! name the target, too, although it wants them: a target waits for what it wants only where that would be no circle, and
+//! systemd breaks a circle by starting less.
 
 use std::path::Path;
 
@@ -11,34 +15,44 @@ const RESUME: &str = "\
 [Unit]
 Description=prefab: prove this node again after a reboot
 Wants=network-online.target
-After=network-online.target cloud-final.service
+After=network-online.target multi-user.target cloud-final.service
 
 [Service]
 Type=oneshot
 ExecStart=/usr/local/bin/prefab-bootstrap run --seed /etc/prefab/node-seed.json
 RemainAfterExit=yes
-TimeoutStartSec=2h
+# Every phase has a bound of its own, and no creation policy waits longer than this.
+TimeoutStartSec=12h
+# The program ends what it started, and lives to tell that something of it was killed for memory.
+KillMode=mixed
+OOMPolicy=continue
 
 [Install]
 WantedBy=multi-user.target
 ";
 
-/// Answers peers for as long as the node lives; it needs no privilege but the roster.
+/// Answers peers and hosts their benchmarks for as long as the node lives; it needs no privilege but the roster, and as much
+/// locked memory as the pools that EFA reads. A boot that goes on answers them itself, with an entry of its own: this one
+/// comes after it.
 const ANSWER: &str = "\
 [Unit]
 Description=prefab: answer the peers of this node
 Wants=network-online.target
-After=network-online.target
+After=network-online.target multi-user.target prefab-node.service
 
 [Service]
 ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.json
 Restart=always
 RestartSec=5
 DynamicUser=yes
+LimitMEMLOCK=infinity
 NoNewPrivileges=yes
+CapabilityBoundingSet=
 ProtectSystem=strict
 ProtectHome=yes
 PrivateTmp=yes
+# EFA pins the memory of a benchmark's engine.
+LimitMEMLOCK=infinity
 
 [Install]
 WantedBy=multi-user.target

@@ -1,7 +1,6 @@
 //! Reaching others: peers over TCP, services over HTTPS, peers over EFA.
 //!
-//! The engine's handshake is not part of this program yet; until it is, the machine answers [`Reach::NotYet`] and the check
-//! skips with that reason. A folder answers from `.network/<kind>-<name>`: one line, `ok`
+//! Over EFA the answer is what a boot found when this node met its peers: only a transfer shows that way. A folder answers from `.network/<kind>-<name>`: one line, `ok`
 //! with the rest of the answer, or the failure.
 
 use std::io::ErrorKind;
@@ -58,12 +57,24 @@ impl Host {
         })
     }
 
-    /// A message to a peer and back over EFA.
+    /// Whether data moved to a peer over EFA, as the last boot found.
     pub(crate) fn efa(&self, address: SocketAddr) -> Result<Reach<()>, Unreadable> {
         Ok(match self.answer("efa", &address.ip().to_string())? {
             Some(line) if line == "ok" => Reach::Answered(()),
             Some(line) => Reach::Failed(line),
-            None => Reach::NotYet("the engine has no handshake of its own yet; `bench` exercises the path"),
+            None => match self.text(&format!("/{}", crate::boot::ways::ANSWERS))? {
+                None => Reach::NotYet("no transfer to the peers was tried; `run` tries them when they meet"),
+                Some(text) => {
+                    let path = crate::boot::ways::ANSWERS;
+                    let answers: std::collections::BTreeMap<std::net::IpAddr, String> =
+                        serde_json::from_str(&text).map_err(|error| Unreadable::new(path, error))?;
+                    match answers.get(&address.ip()).map(String::as_str) {
+                        Some("ok") => Reach::Answered(()),
+                        Some(reason) => Reach::Failed(reason.to_owned()),
+                        None => Reach::NotYet("no transfer to this peer was tried; `run` tries them when they meet"),
+                    }
+                }
+            },
         })
     }
 

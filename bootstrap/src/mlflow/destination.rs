@@ -18,13 +18,13 @@ const BUDGET_SECONDS: u64 = 60;
 #[derive(Debug, Args)]
 pub(crate) struct Destination {
     /// SageMaker's MLflow by its ARN, or a server by its URL
-    #[arg(long, value_name = "ARN|URL")]
+    #[arg(long, value_name = "ARN|URL", help_heading = "MLflow")]
     pub(super) mlflow: Option<String>,
     /// The experiment, made if there is none
-    #[arg(long, value_name = "NAME", default_value = EXPERIMENT)]
+    #[arg(long, value_name = "NAME", default_value = EXPERIMENT, help_heading = "MLflow")]
     pub(super) experiment: String,
     /// A tag of every run, such as team=kv; repeat it for several
-    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag)]
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = tag, help_heading = "MLflow")]
     pub(super) tags: Vec<Pair>,
     #[command(flatten)]
     pub(super) waiting: Waiting,
@@ -35,10 +35,10 @@ pub(crate) struct Destination {
 pub(crate) struct Waiting {
     /// Where records wait until MLflow has them [default: /var/lib/prefab/mlflow-spool for root, else
     /// ~/.local/state/prefab/mlflow-spool]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "MLflow")]
     spool: Option<PathBuf>,
     /// How long all calls to MLflow may take together, seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = BUDGET_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = BUDGET_SECONDS, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "MLflow")]
     within: u64,
     /// Below which folder the machine is; for tests
     #[arg(long = "machine", value_name = "DIR", default_value = "/", hide = true)]

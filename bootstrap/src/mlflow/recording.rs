@@ -41,16 +41,12 @@ impl Recording {
         Ok(Some(Self { target, experiment, spool, around }))
     }
 
-    /// The raw samples of the next case.
-    pub(crate) fn samples(&mut self, rounds: &[Round]) {
-        self.around.samples.push(rounds.to_vec());
-    }
-
-    /// Keeps what there is.
+    /// Keeps what there is. `rounds` are the raw samples of the cases that the report has more than last time.
     ///
     /// # Errors
     /// The disk refuses.
-    pub(crate) fn keep(&mut self, report: &BenchReport) -> Result<()> {
+    pub(crate) fn keep(&mut self, report: &BenchReport, rounds: Vec<Vec<Round>>) -> Result<()> {
+        self.around.samples.extend(rounds);
         self.around.end_ms = now_ms();
         let json = serde_json::to_string_pretty(report).context("writing the report")? + "\n";
         let record = record(report, &json, &self.experiment, &self.around);

@@ -23,11 +23,17 @@ pub(crate) struct Answering<'a> {
     pub(crate) cloud: &'a dyn Cloud,
     /// The stack.
     pub(crate) stack_uuid: &'a str,
-    /// The nodes of the cluster: nobody else is answered.
+    /// The nodes of the cluster: nobody else is answered. Empty where the roster alone decides.
     pub(crate) nodes: &'a [String],
     /// This node's entry.
     pub(crate) own: &'a RosterEntry,
+    /// What a peer may want besides an answer: its connection, its name and the connection's key. A peer that only
+    /// greets closes the connection.
+    pub(crate) host: Option<&'a Host<'a>>,
 }
+
+/// Serves a peer that has proved itself, until its connection ends.
+pub(crate) type Host<'a> = dyn Fn(TcpStream, &str, &PairKey) + Sync + 'a;
 
 impl Answering<'_> {
     /// Answers until `end` is set. A wrong greeting costs its connection and nothing else.
@@ -59,13 +65,18 @@ impl Answering<'_> {
         Ok(())
     }
 
-    fn answer(&self, mut stream: TcpStream) -> Result<String> {
+    fn answer(&self, mut stream: TcpStream) -> Result<()> {
         stream.set_nonblocking(false).context("preparing the connection")?;
-        greeting::verify(&mut stream, &|name| self.key_of(name))
+        let (name, session) = greeting::verify(&mut stream, &|name| self.key_of(name))?;
+        if let Some(host) = self.host {
+            host(stream, &name, &session);
+        }
+        Ok(())
     }
 
     fn key_of(&self, name: &str) -> Result<PairKey> {
-        anyhow::ensure!(self.nodes.iter().any(|node| node == name), "`{name}` is no node of this cluster");
+        let is_node = self.nodes.is_empty() || self.nodes.iter().any(|node| node == name);
+        anyhow::ensure!(is_node, "`{name}` is no node of this cluster");
         let entry = super::entry_of(self.cloud, self.stack_uuid, name)?;
         Ok(pair_key(&entry, self.own))
     }

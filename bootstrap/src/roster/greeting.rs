@@ -20,11 +20,12 @@ const STEP: Duration = Duration::from_secs(5);
 /// A nonce; a key's type, since it has its size and hides itself.
 type Nonce = PairKey;
 
-/// Sends this node's name and proves it; the other side proves itself in turn.
+/// Sends this node's name and proves it; the other side proves itself in turn. Returns a key that only these two have and
+/// only for this connection.
 ///
 /// # Errors
 /// The other side lacks the key, is another program, or is too slow.
-pub(super) fn prove(stream: &mut TcpStream, own_name: &str, key: &PairKey) -> Result<()> {
+pub(super) fn prove(stream: &mut TcpStream, own_name: &str, key: &PairKey) -> Result<PairKey> {
     bound(stream)?;
     let nonce: Nonce = fresh_secret()?;
     let length = u8::try_from(own_name.len()).context("a node's name has at most 255 bytes")?;
@@ -44,14 +45,15 @@ pub(super) fn prove(stream: &mut TcpStream, own_name: &str, key: &PairKey) -> Re
     let mut accepted = [0];
     stream.read_exact(&mut accepted).context("waiting to be accepted")?;
     ensure!(accepted == [1], "it did not accept this node's proof");
-    Ok(())
+    Ok(session(key, own_name, &nonce, &theirs))
 }
 
-/// Reads who greets, and holds its proof against the key that `key_of` knows for it. Returns its name.
+/// Reads who greets, and holds its proof against the key that `key_of` knows for it. Returns its name and
+/// the key of this connection.
 ///
 /// # Errors
 /// Another program, an unknown node, a wrong proof, or too slow.
-pub(super) fn verify(stream: &mut TcpStream, key_of: &dyn Fn(&str) -> Result<PairKey>) -> Result<String> {
+pub(super) fn verify(stream: &mut TcpStream, key_of: &dyn Fn(&str) -> Result<PairKey>) -> Result<(String, PairKey)> {
     bound(stream)?;
     let mut head = [0; 9];
     stream.read_exact(&mut head).context("reading the greeting")?;
@@ -69,7 +71,12 @@ pub(super) fn verify(stream: &mut TcpStream, key_of: &dyn Fn(&str) -> Result<Pai
     let expected = proof(&key, &[b"initiator", name.as_bytes(), theirs.as_bytes(), nonce.as_bytes()]);
     ensure!(equal(&expected, &read32(stream)?), "{name} came without the pair's key");
     stream.write_all(&[1]).context("accepting")?;
-    Ok(name)
+    let session = session(&key, &name, &theirs, &nonce);
+    Ok((name, session))
+}
+
+fn session(key: &PairKey, initiator_name: &str, initiator: &Nonce, target: &Nonce) -> PairKey {
+    proof(key, &[b"session", initiator_name.as_bytes(), initiator.as_bytes(), target.as_bytes()])
 }
 
 fn bound(stream: &TcpStream) -> Result<()> {

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
+use prefab_contract::engine::PairKey;
 use prefab_contract::roster::{RosterEntry, pair_key};
 
 use super::greeting;
@@ -67,11 +68,30 @@ fn greet_present(
 }
 
 fn greet(cloud: &dyn Cloud, stack_uuid: &str, own: &RosterEntry, peer: &str) -> Result<SocketAddr> {
+    Ok(meet(cloud, stack_uuid, own, peer)?.address)
+}
+
+/// A peer that has proved itself, on a connection that is still open.
+pub(crate) struct Met {
+    /// Where it answers.
+    pub(crate) address: SocketAddr,
+    /// The connection.
+    pub(crate) stream: TcpStream,
+    /// The connection's key.
+    pub(crate) session: PairKey,
+}
+
+/// Reaches one peer.
+///
+/// # Errors
+/// It is not in the roster, TCP does not reach it, or it cannot prove itself.
+pub(crate) fn meet(cloud: &dyn Cloud, stack_uuid: &str, own: &RosterEntry, peer: &str) -> Result<Met> {
     let entry = super::entry_of(cloud, stack_uuid, peer)?;
     let address = entry.address;
     let mut stream = TcpStream::connect_timeout(&address, CONNECT).with_context(|| {
         format!("in the roster at {address}, but TCP does not reach it; see whether the security group has its rule to itself, both ways")
     })?;
-    greeting::prove(&mut stream, &own.node, &pair_key(own, &entry)).with_context(|| format!("greeting {address}"))?;
-    Ok(address)
+    let key = pair_key(own, &entry);
+    let session = greeting::prove(&mut stream, &own.node, &key).with_context(|| format!("greeting {address}"))?;
+    Ok(Met { address, stream, session })
 }

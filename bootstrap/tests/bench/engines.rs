@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
-use prefab_contract::engine::{Event, Operation, Probe, Role, Stage, Start, Transport};
+use prefab_contract::engine::{Event, Operation, Role, Stage, Start, Transport};
+use prefab_contract::probe::Probe;
 
 use crate::programs::{Engine, case, engine_path, start};
 

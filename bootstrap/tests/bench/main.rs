@@ -1,6 +1,13 @@
 //! The two programs together, as processes on loopback. Nothing here asserts on time: each test waits for an event.
+#![expect(clippy::print_stderr, reason = "a test says what it left out")]
 
 mod engines;
 mod failures;
+mod libfabric;
+mod network;
+mod peers;
 mod programs;
+mod refused;
 mod report;
+#[path = "../../../tests/standins/libfabric_stub/stub.rs"]
+mod stub;

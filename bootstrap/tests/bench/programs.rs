@@ -89,7 +89,8 @@ pub(crate) fn is_running(pid: i32) -> bool {
         .is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-fn children(parent: u32) -> Vec<i32> {
+/// The processes that a process started and not yet reaped.
+pub(crate) fn children(parent: u32) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     processes.filter(|pid| parent_of(*pid) == Some(parent)).collect()
 }

@@ -22,9 +22,6 @@ const ONLY_WARN: &[(&str, &str)] = &[
     ("nixl.verbs-provider", "the backend LIBFABRIC does not use that libibverbs"),
 ];
 
-/// Checks that say what they cannot do yet, and so neither pass nor fail.
-const NOT_YET: &[&str] = &["efa.engine-domains"];
-
 fn report(fixture: &Fixture) -> CheckReport {
     let root = fixture.unpack();
     let output = Command::new(env!("CARGO_BIN_EXE_prefab-bootstrap"))
@@ -83,14 +80,6 @@ fn every_fixture_has_its_verdicts_and_no_other() {
         }
     }
     for (id, outcomes) in &seen {
-        if NOT_YET.contains(&id.as_str()) {
-            assert_eq!(
-                outcomes.iter().collect::<Vec<_>>(),
-                [&CheckOutcome::Skip],
-                "{id} can do something now: list it no more"
-            );
-            continue;
-        }
         let is_only_warn = ONLY_WARN.iter().any(|(only, _)| only == id);
         let bad = if is_only_warn { CheckOutcome::Warn } else { CheckOutcome::Fail };
         for needed in [CheckOutcome::Pass, bad] {

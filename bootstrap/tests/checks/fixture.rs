@@ -15,6 +15,8 @@
 //! == sys/d{n}/vendor for=0..32            32 files
 //! == a.out each=0..32                     one file with 32 copies of the text, {n} replaced
 //! += var/log/prefab/a.log                 more text for a file of the base
+//!
+//! `{message_version}` anywhere is that of the engine's messages.
 //! ```
 
 use std::collections::BTreeMap;
@@ -75,6 +77,7 @@ impl Fixture {
 
     fn read(file: &Path) -> Self {
         let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let text = text.replace("{message_version}", &prefab_contract::engine::MESSAGE_VERSION.to_string());
         let mut sections = text.split_inclusive('\n').peekable();
         let mut fixture = Self { profile: "serving".to_owned(), ..Self::default() };
         while let Some(line) = sections.next_if(|line| !is_head(line)) {
@@ -169,8 +172,13 @@ impl Fixture {
         // Tens of thousands of small files: in memory, where there is some, that takes a tenth of the time.
         let memory = Path::new("/dev/shm");
         let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        self.unpack_into(root.path());
+        root
+    }
+
+    fn unpack_into(&self, root: &Path) {
         for (name, entry) in &self.entries {
-            let path = root.path().join(name);
+            let path = root.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             match entry {
                 Entry::Text(text, mode) => {
@@ -181,8 +189,15 @@ impl Fixture {
                 Entry::Link(target) => symlink(target, &path).unwrap(),
             }
         }
-        root
     }
+}
+
+/// `make bench` measures checks on a large machine, which it gets as the folder PREFAB_FIXTURE_ROOT.
+#[test]
+#[ignore = "a tool of make bench"]
+fn a_large_machine_for_the_benchmark() {
+    let root = std::env::var("PREFAB_FIXTURE_ROOT").expect("PREFAB_FIXTURE_ROOT names no folder");
+    Fixture::base("p5-healthy").unpack_into(Path::new(&root));
 }
 
 fn is_head(line: &str) -> bool {

@@ -69,6 +69,14 @@ fn the_report_agrees_with_a_script_that_looks_by_other_means() {
         version => assert!(gpu_driver.found.contains(version.split('.').next().unwrap()), "{gpu_driver:?}"),
     }
 
+    let engine = find(&report, "efa.engine");
+    assert_eq!(engine.found.starts_with("no /usr/local/bin/prefab-fabric"), fact("engine") == "none", "{engine:?}");
+    let sync = find(&report, "time.sync");
+    match (fact("chrony"), fact("timesyncd")) {
+        ("none", "none") => assert_eq!(sync.outcome, CheckOutcome::Warn, "{sync:?}"),
+        ("none", _) => assert_eq!(sync.outcome, CheckOutcome::Pass, "{sync:?}"),
+        _ => assert!(sync.found.starts_with("chrony"), "{sync:?}"),
+    }
     let names = find(&report, "network.names");
     assert!(names.found.ends_with(fact("name_servers")), "{names:?}");
     let libfabric = find(&report, "environment.libfabric");

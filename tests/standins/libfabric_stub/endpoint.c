@@ -146,11 +146,23 @@ static struct fi_ops_cm name_operations = {.size = sizeof(struct fi_ops_cm), .ge
 static ssize_t receive(struct fid_ep *ep, void *buffer, size_t bytes, void *desc, fi_addr_t from, void *context)
 {
 	struct endpoint *endpoint = of(&ep->fid);
-	(void) buffer, (void) bytes, (void) from, (void) context;
+	(void) buffer, (void) bytes, (void) from;
 	if (endpoint->is_direct && (!desc || !context))
 		return -FI_EINVAL;
+	if (endpoint->receive_count == MAX_RECEIVES)
+		return -FI_EAGAIN;
+	endpoint->receives[(endpoint->first_receive + endpoint->receive_count++) % MAX_RECEIVES] = context;
 	endpoint->segment->receives++;
 	return 0;
+}
+
+/* The context of the receive that immediate data used. */
+void *take_receive(struct endpoint *endpoint)
+{
+	if (!endpoint->receive_count)
+		return NULL;
+	endpoint->receive_count--;
+	return endpoint->receives[endpoint->first_receive++ % MAX_RECEIVES];
 }
 
 static struct fi_ops_msg message_operations = {.size = sizeof(struct fi_ops_msg), .recv = receive};

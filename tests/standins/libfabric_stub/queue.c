@@ -69,6 +69,7 @@ static ssize_t read_queue(struct fid_cq *cq, void *buffer, size_t count)
 	pthread_mutex_unlock(&queue->lock);
 	while (taken < count && receiver && receiver->segment && take_arrival(receiver->segment, &arrival))
 		entries[taken++] = (struct fi_cq_data_entry){
+			.op_context = receiver->segment->wants_receives ? take_receive(receiver) : NULL,
 			.flags = FI_RMA | FI_REMOTE_WRITE | FI_REMOTE_CQ_DATA,
 			.len = arrival.bytes,
 			.data = arrival.data,

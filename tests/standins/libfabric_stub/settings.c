@@ -35,7 +35,7 @@ static const struct {
 	{"doorbell", &settings.doorbell},     {"eagain_ppm", &settings.eagain_ppm},
 	{"fail_at", &settings.fail_at},       {"drop_at", &settings.drop_at},
 	{"manual", &settings.manual},         {"wait", &settings.wait},
-	{"mover", &settings.mover},
+	{"mover", &settings.mover},           {"hang", &settings.hang},
 };
 
 static void refuse(const char *line)

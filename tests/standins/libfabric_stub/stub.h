@@ -40,6 +40,7 @@ enum {
 #define MAX_PEERS 16
 #define MAX_ARRIVALS 65536
 #define MAX_DEPTH 65536
+#define MAX_RECEIVES 64
 
 struct settings {
 	char provider[NAME_BYTES];  /* tcp, tcp;ofi_rxm, shm, efa */
@@ -64,6 +65,7 @@ struct settings {
 	unsigned drop_at;           /* the number of the operation whose completion is lost */
 	unsigned manual;            /* the target's queue must be read for data to be placed */
 	unsigned wait;              /* whether queues can be waited for */
+	unsigned hang;              /* fi_getinfo never returns */
 	unsigned mover;             /* 0: data is placed by the calls themselves, without a thread */
 };
 
@@ -142,6 +144,8 @@ struct endpoint {
 	struct operation *rung, **rung_end;     /* to be placed */
 	unsigned outstanding;
 	uint64_t posted, random, last_due_ns;
+	void *receives[MAX_RECEIVES]; /* contexts of posted receives */
+	size_t first_receive, receive_count;
 };
 
 struct domain {
@@ -179,6 +183,7 @@ void complete(struct queue *, struct operation *);
 void fail(struct queue *, struct operation *, int error, int provider_error);
 
 /* endpoint.c */
+void *take_receive(struct endpoint *);
 int open_endpoint(struct fid_domain *, struct fi_info *, struct fid_ep **, void *);
 
 /* segment.c */

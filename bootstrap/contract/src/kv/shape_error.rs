@@ -27,6 +27,13 @@ pub enum ShapeError {
         /// The degree of the decode side.
         decode: u32,
     },
+    /// The decode side holds the whole prompt already.
+    NothingMissing {
+        /// Tokens of the prompt.
+        tokens: u64,
+        /// Tokens that it holds.
+        hit_tokens: u64,
+    },
     /// A size beyond 64 bits.
     TooLarge,
 }
@@ -38,6 +45,7 @@ impl ShapeError {
             ShapeError::NoRanks | ShapeError::HeadsDoNotShareOut { .. } => "tensor-parallel-does-not-fit-heads",
             ShapeError::SlicesDoNotMeet { .. } => "tensor-parallel-pair-does-not-fit",
             ShapeError::EmptyBlock => "empty-kv-block",
+            ShapeError::NothingMissing { .. } => "nothing-to-move",
             ShapeError::TooLarge => "kv-cache-too-large",
         }
     }
@@ -53,6 +61,9 @@ impl ShapeError {
             ShapeError::SlicesDoNotMeet { prefill, decode } => {
                 format!("tensor parallelism {prefill} on the prefill side and {decode} on the decode side")
             }
+            ShapeError::NothingMissing { tokens, hit_tokens } => {
+                format!("{hit_tokens} of {tokens} tokens held already")
+            }
             ShapeError::TooLarge => "a KV cache of more than 2^64 bytes".to_owned(),
         }
     }
@@ -67,6 +78,7 @@ impl ShapeError {
             }
             ShapeError::HeadsDoNotShareOut { .. } => "a degree that divides the attention heads".to_owned(),
             ShapeError::SlicesDoNotMeet { .. } => "degrees of which one divides the other".to_owned(),
+            ShapeError::NothingMissing { .. } => "fewer than the prompt has".to_owned(),
             ShapeError::TooLarge => "sizes that 64 bits hold".to_owned(),
         }
     }
@@ -81,6 +93,7 @@ impl ShapeError {
             ShapeError::SlicesDoNotMeet { prefill, .. } => format!("use {prefill} on both sides"),
             ShapeError::NoRanks => "use the number of GPUs that share the model".to_owned(),
             ShapeError::EmptyBlock => "use the engine's block size; 16 is usual".to_owned(),
+            ShapeError::NothingMissing { .. } => "ask for fewer hit tokens".to_owned(),
             ShapeError::TooLarge => "ask for fewer tokens".to_owned(),
         }
     }

@@ -162,6 +162,25 @@ fn layouts_have_one_name_everywhere() {
     assert_eq!(unknown.to_string(), "found layout `KV-split`; allowed is kv-split, layer, block");
 }
 
+#[test]
+fn only_the_whole_blocks_that_the_decode_side_lacks_move() {
+    let same = TensorParallel { prefill: 4, decode: 4 };
+    let count = |name: &str, tokens, hit| {
+        let transfer = model(name).rank_transfer_after_hit(Layout::Block, same, 16, tokens, hit)?;
+        Ok::<Vec<u64>, ShapeError>(transfer.classes.iter().map(|class| class.count).collect())
+    };
+    for (hit, blocks) in [(0, 256), (15, 256), (16, 255), (2048, 128), (4095, 1)] {
+        assert_eq!(count("Qwen2.5-32B-Instruct", 4096, hit).unwrap(), [blocks], "{hit}");
+    }
+    // A window of 128 tokens keeps the same blocks until the hit reaches into it.
+    let windowed = |hit| count("gpt-oss-20b", 4096, hit).unwrap().into_iter().min().unwrap();
+    assert_eq!((windowed(0), windowed(3968), windowed(4032)), (8, 8, 4));
+    for hit in [4096, 5000] {
+        let refused = count("Qwen2.5-32B-Instruct", 4096, hit).unwrap_err();
+        assert_eq!(refused.code(), "nothing-to-move");
+    }
+}
+
 fn any_attention() -> impl Strategy<Value = Attention> {
     prop_oneof![
         (any::<u32>(), any::<u32>()).prop_map(|(kv_heads, head_dim)| Attention::Heads { kv_heads, head_dim }),
@@ -182,14 +201,15 @@ proptest! {
     #[test]
     fn no_shape_panics(
         groups in prop::collection::vec(any_group(), 0..4), attention_heads in 0..300_u32, prefill in 0..70_u32,
-        decode in any::<u32>(), block_tokens: u64, tokens: u64, layout in prop::sample::select(&Layout::ALL[..]),
+        decode in any::<u32>(), block_tokens: u64, tokens: u64, hit_tokens: u64,
+        layout in prop::sample::select(&Layout::ALL[..]),
     ) {
         let model = Model { attention_heads, groups: groups.into(), ..model("Qwen3-8B").clone() };
         let _ = model.rank_bytes(prefill, tokens);
         let _ = model.check_tensor_parallel(decode);
         for decode in [decode, decode % 70, prefill] {
             let degrees = TensorParallel { prefill, decode };
-            if let Ok(transfer) = model.rank_transfer(layout, degrees, block_tokens, tokens) {
+            if let Ok(transfer) = model.rank_transfer_after_hit(layout, degrees, block_tokens, tokens, hit_tokens) {
                 let _ = (transfer.payload_bytes(), transfer.descriptors());
             }
         }

@@ -97,12 +97,27 @@ impl Model {
         block_tokens: u64,
         tokens: u64,
     ) -> Result<RankTransfer, ShapeError> {
+        self.rank_transfer_after_hit(layout, tensor_parallel, block_tokens, tokens, 0)
+    }
+
+    /// As [`Model::rank_transfer`], where the decode side already holds the first `hit_tokens`: whole blocks of them stay.
+    ///
+    /// # Errors
+    /// A shape that no engine can make, or nothing left to move.
+    pub fn rank_transfer_after_hit(
+        &self,
+        layout: Layout,
+        tensor_parallel: TensorParallel,
+        block_tokens: u64,
+        tokens: u64,
+        hit_tokens: u64,
+    ) -> Result<RankTransfer, ShapeError> {
         self.check_tensor_parallel(tensor_parallel.prefill)?;
         self.check_tensor_parallel(tensor_parallel.decode)?;
         let mut transfer = RankTransfer { sources: 1, classes: Vec::with_capacity(self.groups.len()) };
         for group in self.groups.iter() {
             let slice = Slice::of(group, tensor_parallel)?;
-            let blocks = group.blocks_kept(tokens, block_tokens)?;
+            let blocks = group.blocks_missing(tokens, hit_tokens, block_tokens)?;
             let layer = product(&[group.layer_token_bytes(slice.heads, self.kv_dtype.bytes())?, block_tokens])?;
             let layers = u64::from(group.layers);
             let halves = match group.attention {

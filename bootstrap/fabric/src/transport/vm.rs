@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::{Operation, Stage, Waiting};
+use prefab_contract::path::{Carried, Path};
 use prefab_contract::transfer::Run;
 use rustix::process::{PTracer, Pid, set_ptracer};
 use serde::{Deserialize, Serialize};
@@ -136,6 +137,10 @@ impl Initiator for VmInitiator {
         }
         self.tell()?;
         Ok(Some(self.moved_bytes))
+    }
+
+    fn carried(&self, _payload_bytes: u64) -> Carried {
+        Carried { path: Path::BuiltinVm, evidence: "the engine moves them itself".to_owned() }
     }
 
     fn ceilings(&self) -> &'static [Waiting] {

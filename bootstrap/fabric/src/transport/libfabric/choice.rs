@@ -12,10 +12,6 @@ use super::info::{Info, Infos};
 use super::provider::Provider;
 use crate::transport::Unavailable;
 
-/// Progress is made when the program asks for it. (`FI_PROGRESS_MANUAL`; the engine polls all the time, and a thread of
-/// the provider's would take a core from it.)
-const FI_PROGRESS_MANUAL: u32 = 2;
-
 /// What was found, with the number of the info to use.
 pub(super) struct Chosen {
     infos: Infos,
@@ -105,7 +101,8 @@ impl Hints {
             (*(*info).ep_attr).type_ = fi::FI_EP_RDM;
             (*(*info).domain_attr).mr_mode = Provider::mr_mode();
             (*(*info).domain_attr).threading = fi::FI_THREAD_DOMAIN;
-            (*(*info).domain_attr).data_progress = FI_PROGRESS_MANUAL;
+            // The engine polls all the time; a thread of the provider's would take a core from it.
+            (*(*info).domain_attr).data_progress = fi::FI_PROGRESS_MANUAL;
             (*(*info).fabric_attr).prov_name = prov_name;
             (*(*info).fabric_attr).name = fabric.unwrap_or(ptr::null_mut());
         }

@@ -34,7 +34,7 @@ impl Contexts {
     pub(super) fn complete(&mut self, context: *mut c_void) -> Option<u64> {
         let offset = (context as usize).wrapping_sub(self.room.as_ptr() as usize);
         let number = offset / size_of::<fi::fi_context2>();
-        if number >= self.room.len() || offset % size_of::<fi::fi_context2>() != 0 {
+        if number >= self.room.len() || !offset.is_multiple_of(size_of::<fi::fi_context2>()) {
             return None;
         }
         self.free.push(number);

@@ -1,16 +1,19 @@
 //! The initiator: post while there is credit, read completions, then tell the consumer, by the rule of the provider.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use libfabric_sys as fi;
 use prefab_contract::engine::{Operation, Waiting};
+use prefab_contract::path::{self, Carried, OpenedFabric};
 use prefab_contract::transfer::Run;
 
+use super::counters::{Counted, Counters};
 use super::link::{Link, Reaped, Rma};
 use super::notice::{Meaning, Notice};
 use super::plan::Plan;
-use super::provider::Rule;
+use super::provider::{EFA, NULL, Rule, SHM};
 use super::session::{Facts, Reach, Session};
 use crate::transport::memory::Pool;
 use crate::transport::{Initiator, Setting};
@@ -20,8 +23,12 @@ pub(crate) struct FabricInitiator {
     setting: Setting,
     link: Link,
     rule: Rule,
+    /// What a completion of data must mean under the rule.
+    data_flags: u64,
     plan: Plan,
     progress: Progress,
+    /// The device's counters and what they said before the first request; for EFA alone.
+    counters: Option<(Counters, Counted)>,
 }
 
 /// How far a request is.
@@ -42,10 +49,36 @@ impl FabricInitiator {
     ///
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
-    pub(super) fn new(setting: Setting, session: Session, target: &Reach, pool_bytes: u64) -> Result<Self> {
+    pub(super) fn new(
+        setting: Setting,
+        session: Session,
+        target: &Reach,
+        pool_bytes: u64,
+        sysfs: &Path,
+    ) -> Result<Self> {
         let rule = session.facts.rule;
+        let counters = (session.facts.provider == EFA.name).then(|| Counters::of(sysfs, session.facts.card()));
         let link = Link::new(session, target, pool_bytes)?;
-        Ok(Self { setting, link, rule, plan: Plan::default(), progress: Progress::default() })
+        let data_flags = match (setting.operation, rule) {
+            (Operation::Read, _) | (_, Rule::LastMessage) => 0,
+            (_, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
+            (_, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
+        };
+        Ok(Self {
+            setting,
+            link,
+            rule,
+            data_flags,
+            plan: Plan::default(),
+            progress: Progress::default(),
+            counters: counters.map(|counters| (counters.clone(), counters.read())),
+        })
+    }
+
+    /// Follows another rule than the provider's, which a test must find; with `data_flags` in place of the rule's.
+    #[cfg(test)]
+    pub(super) fn break_rule(&mut self, rule: Rule, data_flags: u64) {
+        (self.rule, self.data_flags) = (rule, data_flags);
     }
 
     /// What was opened.
@@ -53,23 +86,20 @@ impl FabricInitiator {
         &self.link.session.facts
     }
 
+    /// The rule that is followed.
+    #[cfg(test)]
+    pub(super) fn rule(&self) -> Rule {
+        self.rule
+    }
+
     /// How data moves.
     fn rma(&self) -> Rma {
         if self.setting.operation == Operation::Read { Rma::Read } else { Rma::Write }
     }
 
-    /// The flags of data: what a completion of it must mean under the rule.
-    fn data_flags(&self) -> u64 {
-        match (self.rma(), self.rule) {
-            (Rma::Read, _) | (Rma::Write, Rule::LastMessage) => 0,
-            (Rma::Write, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
-            (Rma::Write, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
-        }
-    }
-
     /// Posts what has credit, one batch. Returns whether anything was posted.
     fn post_batch(&mut self) -> Result<bool> {
-        let flags = self.data_flags();
+        let flags = self.data_flags;
         let data = Meaning::Data.tag(self.progress.round);
         let batch = self.link.credits.batch(&self.plan.operations[self.progress.posted..]);
         for number in 0..batch {
@@ -155,6 +185,29 @@ impl Initiator for FabricInitiator {
             self.note(reaped)?;
         }
         Ok(None)
+    }
+
+    fn opened(&self) -> Option<OpenedFabric> {
+        Some(self.facts().report())
+    }
+
+    fn carried(&self, payload_bytes: u64) -> Carried {
+        let facts = self.facts();
+        let is_emulated = match self.rma() {
+            Rma::Read => facts.traits.emulated_read,
+            Rma::Write => facts.traits.emulated_write,
+        };
+        match &self.counters {
+            Some((counters, before)) => counters.judge(self.rma(), is_emulated, *before, payload_bytes),
+            None => Carried {
+                path: match facts.provider.as_str() {
+                    name if name == SHM.name => path::Path::Shm,
+                    name if name == NULL.name => path::Path::Null,
+                    _ => path::Path::Tcp,
+                },
+                evidence: format!("the provider that was opened is {}", facts.provider),
+            },
+        }
     }
 
     fn ceilings(&self) -> &'static [Waiting] {

@@ -86,6 +86,17 @@ pub(crate) const EFA: Provider = Provider {
 /// EFA with each operation handed to the device as it is.
 pub(crate) const EFA_DIRECT: Provider = Provider { fabric: Some("efa-direct"), ..EFA };
 
+/// Nothing that moves anything; see [`super::null`].
+pub(crate) const NULL: Provider = Provider {
+    name: "null",
+    fabric: None,
+    write_rule: Rule::CompletionsThenSignal,
+    has_ip_address: false,
+    operation_bytes: 1 << 20,
+    window_bytes: u64::MAX,
+    remedy: "it is part of this program",
+};
+
 impl Provider {
     /// The one that a transport means; none if the transport is not libfabric's.
     pub(crate) fn of(transport: Transport) -> Option<&'static Self> {
@@ -95,7 +106,8 @@ impl Provider {
             Transport::Shm => Some(&SHM),
             Transport::Efa => Some(&EFA),
             Transport::EfaDirect => Some(&EFA_DIRECT),
-            Transport::BuiltinTcp | Transport::BuiltinVm | Transport::Null => None,
+            Transport::Null => Some(&NULL),
+            Transport::BuiltinTcp | Transport::BuiltinVm => None,
         }
     }
 

@@ -66,6 +66,12 @@ impl Registered {
         self.regions.iter().map(|region| region.remote).collect()
     }
 
+    /// Closes all of them: no key is worth anything any more.
+    #[cfg(test)]
+    pub(super) fn revoke(&mut self) {
+        self.regions.clear();
+    }
+
     /// A local range as operations take it, with its descriptor. It must not cross a border of regions.
     ///
     /// # Errors
@@ -128,4 +134,23 @@ pub(super) fn remote_range(regions: &[RemoteRegion], offset: u64, bytes: u64) ->
     let region = region.filter(|region| within <= region.bytes && bytes <= region.bytes - within);
     let region = region.with_context(|| format!("found the range {offset} + {bytes} outside of the peer's pool"))?;
     Ok(fi::fi_rma_iov { addr: region.address + within, len: usize::try_from(bytes)?, key: region.key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_the_peer_are_addressed_within_their_region_and_nowhere_else() {
+        let of = |number: u64, bytes| RemoteRegion { address: (number + 1) << 40, bytes, key: number + 7 };
+        let regions = [of(0, REGION_BYTES), of(1, 4096)];
+        let range = remote_range(&regions, REGION_BYTES + 96, 4000).unwrap();
+        assert_eq!((range.addr, range.len, range.key), ((2 << 40) + 96, 4000, 8));
+        assert_eq!(bytes_to_border(REGION_BYTES - 10), 10);
+        for (offset, bytes) in
+            [(REGION_BYTES - 10, 11), (REGION_BYTES + 97, 4000), (2 * REGION_BYTES, 1), (u64::MAX, 1)]
+        {
+            assert!(remote_range(&regions, offset, bytes).is_err(), "{offset} + {bytes}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use libfabric_sys::{self as fi, Library};
 use prefab_contract::engine::Operation;
+use prefab_contract::path::OpenedFabric;
 use serde::{Deserialize, Serialize};
 
 use super::choice::choose;
@@ -76,6 +77,44 @@ pub(crate) struct Facts {
     pub(crate) receives: bool,
     /// What the endpoint says of itself.
     pub(crate) traits: Traits,
+}
+
+impl Facts {
+    /// For the report.
+    pub(super) fn report(&self) -> OpenedFabric {
+        OpenedFabric {
+            library: self.library.display().to_string(),
+            version: version(self.version),
+            api: version(self.api),
+            provider: self.provider.clone(),
+            fabric: self.fabric.clone(),
+            domain: self.domain.clone(),
+            waiting: self.waiting.to_owned(),
+            completion: self.rule.name().to_owned(),
+            depth: self.depth as u64,
+            operation_bytes: self.limits.bytes,
+            pieces: self.limits.pieces as u64,
+            emulated_read: self.traits.emulated_read,
+            emulated_write: self.traits.emulated_write,
+            rx_cq_data: self.receives,
+            refused_options: self.traits.refused.clone(),
+        }
+    }
+
+    /// The card's name, as the kernel has it.
+    pub(super) fn card(&self) -> &str {
+        self.device.as_deref().unwrap_or_else(|| card_of(&self.domain))
+    }
+}
+
+/// One card shows as `rdmap0s6-rdm` and `rdmap0s6-dgrm`.
+pub(super) fn card_of(domain: &str) -> &str {
+    ["-rdm", "-dgrm"].iter().find_map(|end| domain.strip_suffix(end)).unwrap_or(domain)
+}
+
+/// A version as people write it.
+pub(super) fn version(version: u32) -> String {
+    format!("{}.{}", version >> 16, version & 0xffff)
 }
 
 /// One open end.

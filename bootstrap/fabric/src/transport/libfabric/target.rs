@@ -52,6 +52,18 @@ impl FabricTarget {
         Ok(Self { link, rule, round: u64::MAX, served: Served::default() })
     }
 
+    /// Follows another rule than the provider's, which a test must find.
+    #[cfg(test)]
+    pub(super) fn break_rule(&mut self, rule: Rule) {
+        self.rule = rule;
+    }
+
+    /// Closes the registrations early.
+    #[cfg(test)]
+    pub(super) fn revoke(&mut self) {
+        self.link.session.pool.revoke();
+    }
+
     /// Begins the next round.
     pub(super) fn begin(&mut self) {
         self.round = self.round.wrapping_add(1);
@@ -128,5 +140,26 @@ impl Target for FabricTarget {
 
     fn serve_ceiling(&mut self, waiting: Waiting, _pool: &mut Pool) -> Result<()> {
         bail!("found a plain loop ({waiting:?}) asked of libfabric, which has none")
+    }
+}
+
+/// The target of a transport that moves nothing: nothing arrives, and nobody waits.
+pub(crate) struct IdleTarget;
+
+impl Target for IdleTarget {
+    fn prepare(&mut self, _runs: &[Run]) {}
+
+    fn serve(&mut self, _pool: &mut Pool) -> Result<()> {
+        Ok(())
+    }
+
+    fn target_bytes(&mut self, _round: u64) -> Result<u64> {
+        Ok(0)
+    }
+
+    fn prepare_ceiling(&mut self, _runs: &[Run]) {}
+
+    fn serve_ceiling(&mut self, waiting: Waiting, _pool: &mut Pool) -> Result<()> {
+        bail!("found a plain loop ({waiting:?}) asked of null, which has none")
     }
 }

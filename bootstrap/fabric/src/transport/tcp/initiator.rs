@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::{Operation, Waiting};
+use prefab_contract::path::{Carried, Path};
 use prefab_contract::transfer::Run;
 
 use super::Connections;
@@ -199,6 +200,10 @@ impl Initiator for TcpInitiator {
             Operation::Read => self.poll_read(pool),
             Operation::Write | Operation::Packed => self.poll_write(pool),
         }
+    }
+
+    fn carried(&self, _payload_bytes: u64) -> Carried {
+        Carried { path: Path::BuiltinTcp, evidence: "the engine moves them itself".to_owned() }
     }
 
     fn ceilings(&self) -> &'static [Waiting] {

@@ -6,7 +6,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Wi
 const WIDTH: u16 = 120;
 
 /// A table under `header`. Columns whose name is in `numbers` are aligned to the right.
-pub(super) fn plain(header: &[&str], numbers: &[&str]) -> Table {
+pub(crate) fn plain(header: &[&str], numbers: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(header.to_vec());
@@ -22,7 +22,7 @@ pub(super) fn plain(header: &[&str], numbers: &[&str]) -> Table {
 }
 
 /// Keeps the cells of a column whole up to `width`: others wrap first.
-pub(super) fn keep_whole(table: &mut Table, index: usize, width: u16) {
+pub(crate) fn keep_whole(table: &mut Table, index: usize, width: u16) {
     const PADDING: u16 = 2;
     if let Some(column) = table.column_mut(index) {
         column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + PADDING)));
@@ -30,13 +30,13 @@ pub(super) fn keep_whole(table: &mut Table, index: usize, width: u16) {
 }
 
 /// Names and values, each indented and the values aligned.
-pub(super) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> Table {
+pub(crate) fn facts<'a>(facts: impl IntoIterator<Item = (&'a str, String)>) -> Table {
     let mut table = plain(&["", ""], &[]);
     table.add_rows(facts.into_iter().map(|(name, value)| [format!("  {name}"), value]));
     table
 }
 
 /// The text of a table without spaces at the ends of lines.
-pub(super) fn text(table: &Table) -> String {
+pub(crate) fn text(table: &Table) -> String {
     table.lines().map(|line| line.trim_end().to_owned() + "\n").filter(|line| line != "\n").collect()
 }

@@ -1,0 +1,166 @@
+//! `prefab apply`: from a spec to its stacks.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::Streams;
+use super::account::{AccountOptions, Only, Opened, run_id, stopped};
+use super::spec_file::SpecFile;
+use super::terminal::{Style, Terminal};
+use super::{materials, status};
+use crate::deploy::apply::{self, Applied, Job};
+use crate::deploy::choices::Refresh;
+use crate::deploy::guard::Permits;
+use crate::exit::Exit;
+use crate::lock::Lock;
+use crate::stacks::{self, StackKind};
+
+/// Create or update the stacks of a spec, exactly as reviewed
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    #[command(flatten)]
+    spec: SpecFile,
+    #[command(flatten)]
+    account: AccountOptions,
+    /// One stack only
+    #[arg(long, value_enum)]
+    only: Option<Only>,
+    /// Agree beforehand to what the review shows
+    #[arg(long)]
+    yes: bool,
+    /// Show the review and change nothing
+    #[arg(long)]
+    plan_only: bool,
+    /// A node, bucket or MLflow that may be replaced, by logical id; may be given several times
+    #[arg(long, value_name = "ID")]
+    allow_replace: Vec<String>,
+    /// A node, bucket or MLflow that may be removed, by logical id; may be given several times
+    #[arg(long, value_name = "ID")]
+    allow_remove: Vec<String>,
+    /// What is resolved anew although that replaces every node; may be given several times
+    #[arg(long, value_enum)]
+    refresh: Vec<Refreshed>,
+    /// Delete what is left of a creation that failed and was rolled back, then create
+    #[arg(long)]
+    recreate: bool,
+    /// Print progress and result as a JSON value a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is resolved anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Refreshed {
+    /// What the image parameter names now
+    Image,
+    /// The node programs that are here
+    Bootstrap,
+}
+
+/// Both kinds of `--refresh`.
+pub(super) fn refresh(of: &[Refreshed]) -> Refresh {
+    Refresh { image: of.contains(&Refreshed::Image), bootstrap: of.contains(&Refreshed::Bootstrap) }
+}
+
+impl Apply {
+    pub(super) fn run(&self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
+        let Some(opened) = self.account.open(&self.spec, streams)? else { return Ok(Exit::Failed) };
+        let stacks = stacks::of(&opened.spec)?;
+        let materials = materials::read(&opened.spec, self.spec.folder())?;
+        let set = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
+        let permits = Permits { replace: set(&self.allow_replace), remove: set(&self.allow_remove) };
+        let run = run_id(&opened.spec);
+        let job = Job {
+            spec: &opened.spec,
+            stacks: &stacks,
+            materials: &materials,
+            only: self.only.map(StackKind::from),
+            permits: &permits,
+            refresh: refresh(&self.refresh),
+            recreate: self.recreate,
+            plan_only: self.plan_only,
+            lock: opened.lock.as_ref(),
+            run: &run,
+        };
+        let style = if self.json { Style::Json } else { Style::Person };
+        let terminal = self.account.terminal(streams, style, self.yes)?;
+        match apply::apply(opened.session(&terminal), &job) {
+            Ok(applied) => self.end(&opened, &terminal, &applied),
+            Err(stop) => stopped(&stop, &terminal),
+        }
+    }
+
+    /// What was done, the nodes, how to reach them, what to do next.
+    fn end(&self, opened: &Opened, terminal: &Terminal<'_>, applied: &Applied) -> anyhow::Result<Exit> {
+        if applied.planned_only {
+            terminal
+                .result("Nothing was changed. Next: `prefab apply`.", &json!({ "kind": "result", "changed": false }))?;
+            return Ok(Exit::Done);
+        }
+        if let Some(lock) = &applied.lock {
+            self.keep(lock)?;
+        }
+        let session = opened.session(terminal);
+        let cluster = applied.views.get(&StackKind::Cluster);
+        let nodes = match cluster.map(|view| status::nodes_of(session, view, &applied.views)) {
+            Some(Ok(nodes)) => nodes,
+            Some(Err(stop)) => {
+                // The stacks are what they should be; only the list of nodes is missing.
+                terminal.end("warning", &[format!("the nodes could not be listed: {stop}")], Exit::Done)?;
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
+        let done = if applied.changed {
+            "The stacks are what the spec gives."
+        } else {
+            "No changes: the stacks are what the spec gives."
+        };
+        let mut text = done.to_owned();
+        if !nodes.is_empty() {
+            text.push_str(&format!("\n\n{}", status::table(&nodes)));
+        }
+        for orphan in &applied.orphans {
+            text.push_str(&format!("\nwarning: it still exists, outside every stack: {orphan}"));
+        }
+        text.push_str(match nodes.first() {
+            Some(_) => "\nConnect through Session Manager: `aws ssm start-session --target INSTANCE`. Next: `prefab status`, or `prefab outputs --format env`.",
+            None => "\nNext: `prefab status`.",
+        });
+        let json = json!({
+            "kind": "result", "changed": applied.changed, "nodes": nodes, "orphans": applied.orphans,
+            "account": applied.identity.account,
+        });
+        terminal.result(&text, &json)?;
+        // What was replaced and could not be deleted differs from the spec, and may bill.
+        Ok(if applied.orphans.is_empty() { Exit::Done } else { Exit::Differs })
+    }
+
+    /// Whole or not at all, and only when it says something new.
+    fn keep(&self, lock: &Lock) -> anyhow::Result<()> {
+        let path = self.spec.lock_path();
+        let text = lock.text();
+        if std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
+            return Ok(());
+        }
+        let write = || -> std::io::Result<()> {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = std::fs::Permissions::from_mode(0o644);
+            let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(self.spec.folder())?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        write().with_context(|| {
+            format!(
+                "the stacks are what the spec gives, but {} could not be written; run `prefab apply` again",
+                path.display()
+            )
+        })
+    }
+}
