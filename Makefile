@@ -6,7 +6,7 @@ DIST := dist
 NODE_TARGET := x86_64-unknown-linux-gnu
 VENV := .venv
 # What the tests call beside cargo and the venv, as program:package of Debian.
-TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux setpriv:util-linux
+TOOLS := shellcheck:shellcheck curl:curl openssl:openssl file:file readelf:binutils ip:iproute2 unshare:util-linux
 # What boots in real cloud-init need besides, which only root can have.
 ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux
 # What the libfabric tests compile against and load, as header:package of Debian; only root can have it.
@@ -101,12 +101,13 @@ test: setup lint build
 
 # Ours and its peers in the same run. A peer that is absent is named, and `NIXL=1` fetches NIXL's wheel for one.
 NIXL_VENV := target/nixl-venv
-bench: build $(if $(NIXL),$(NIXL_VENV)/requirements.done)
+bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
 	rm -rf target/bench-node
 	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
 	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
+	$(VENV)/bin/python3 -B tests/bench/mlflow.py $(DIST)/prefab-bootstrap
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \
 	  $(PYTHON) -B tests/bench/transfer $(DIST)/prefab-bootstrap --json target/bench-peers.json

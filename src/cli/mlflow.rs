@@ -6,7 +6,6 @@ use super::Streams;
 use crate::exit::Exit;
 
 mod check;
-mod credentials;
 mod open;
 mod power;
 mod target;

@@ -116,7 +116,7 @@ impl Account {
     /// `prefab` as the caller, in a folder with a spec or none.
     pub(super) fn prefab(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
-        // No PATH: the AWS CLI of this machine has nothing to say here.
+        // No PATH, no home: this machine's own AWS configuration has nothing to say here.
         command.env_clear().current_dir(folder).args(arguments).envs(self.environment());
         command
     }

@@ -101,6 +101,10 @@ fn k140_figures_stay_when_the_bucket_refuses_files() {
     let (code, said) = log("one");
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("not stored: report.json") && said.contains("s3:PutObject below s3://"), "{said}");
+    // The files are where a person finds them.
+    let aside = fs::read_dir(folder.path().join("one")).unwrap().flatten().map(|entry| entry.path());
+    let aside: Vec<_> = aside.filter(|path| path.extension().is_some_and(|end| end == "files-missing")).collect();
+    assert!(fs::read_to_string(&aside[0]).unwrap().contains("report.json") && aside.len() == 1, "{aside:?}");
     let parent = |tag: &str| {
         let runs = found("bucket");
         assert_eq!(runs.len(), 3, "{runs:?}");

@@ -137,34 +137,35 @@ fn what_is_no_tracking_server_is_not_started_or_stopped() {
     assert!(said.contains("found no MLflow"), "{said}");
 }
 
-/// Keys of profiles and of single sign-on come from the AWS CLI.
+/// Keys come from where the tools of AWS find them: here from a profile's process.
 #[test]
-fn the_aws_cli_gives_keys_and_its_reason_when_it_has_none() {
+fn a_profile_gives_keys_and_its_reason_when_it_has_none() {
     let account = Account::open(SERVER, &operator());
     let folder = tempfile::tempdir().unwrap();
-    let aws = folder.path().join("aws");
+    let (config, process) = (folder.path().join("config"), folder.path().join("process"));
+    fs::write(&config, format!("[profile kv]\ncredential_process = {}\n", process.display())).unwrap();
     let write = |script: &str| {
-        fs::write(&aws, script).unwrap();
-        fs::set_permissions(&aws, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(&process, script).unwrap();
+        fs::set_permissions(&process, fs::Permissions::from_mode(0o755)).unwrap();
     };
     let keys: std::collections::BTreeMap<_, _> = account.environment().into_iter().collect();
-    write(&format!(
-        "#!/bin/sh\n[ \"$*\" = 'configure export-credentials --format process' ] || exit 9\necho \
-         '{{\"Version\": 1, \"AccessKeyId\": \"{}\", \"SecretAccessKey\": \"{}\", \"SessionToken\": \"{}\"}}'\n",
-        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]
-    ));
     let open = || {
-        let mut open = account.prefab(folder.path(), &["mlflow", "open", "--mlflow", SERVER]);
+        let mut open = account.prefab(folder.path(), &["mlflow", "open", "--mlflow", SERVER, "--profile", "kv"]);
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
             open.env_remove(name);
         }
-        out(open.env("PATH", folder.path().join("").join(":/bin:/usr/bin").to_str().unwrap().replace("/:", ":")))
+        out(open.env("AWS_CONFIG_FILE", &config).env("PATH", "/bin:/usr/bin"))
     };
+    write(&format!(
+        "#!/bin/sh\necho '{{\"Version\": 1, \"AccessKeyId\": \"{}\", \"SecretAccessKey\": \"{}\", \"SessionToken\": \
+         \"{}\"}}'\n",
+        keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"], keys["AWS_SESSION_TOKEN"]
+    ));
     let (code, printed, said) = open();
     assert_eq!(code, Some(0), "{said}");
     assert!(printed.contains("canary-link"));
-    write("#!/bin/sh\necho 'Error loading SSO Token: Token for x does not exist' >&2\nexit 255\n");
+    write("#!/bin/sh\necho 'the session is over' >&2\nexit 1\n");
     let (code, _, said) = open();
     assert_eq!(code, Some(1));
-    assert!(said.contains("Error loading SSO Token") && said.contains("aws sso login"), "{said}");
+    assert!(said.contains("the session is over"), "{said}");
 }

@@ -33,7 +33,7 @@ fn a_benchmark_logs_what_it_measured_with_its_raw_samples() {
     for case in report["cases"].as_array().unwrap() {
         let run = runs.iter().find(|run| run["params"]["operation"] == case["operation"]).unwrap();
         assert_eq!(run["metrics"]["gb_per_s"], case["gb_per_s"]);
-        assert_eq!(run["artifacts"], serde_json::json!(["samples.jsonl"]));
+        assert_eq!(run["artifacts"], serde_json::json!(["samples.csv"]));
         assert_eq!((&run["status"], &run["points"]["gb_per_s"]), (&"FINISHED".into(), &1.into()));
         assert!(run["end_time"].as_i64() >= run["start_time"].as_i64(), "{run}");
     }

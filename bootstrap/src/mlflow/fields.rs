@@ -52,6 +52,7 @@ pub(super) const METRICS: &[&str] = &[
     "first_transfer_ms",
     "registration_ms",
     "connect_ms",
+    "initiator_cpu_ns_per_descriptor",
     "initiator_cpu_s_per_gb",
     "target_cpu_s_per_gb",
     "ceiling_gb_per_s",
@@ -63,7 +64,13 @@ pub(super) const METRICS: &[&str] = &[
 ];
 
 /// Fields that are tags.
-pub(super) const TAGS: &[&str] = &["path", "provider", "ended", "failure"];
+pub(super) const TAGS: &[&str] = &["path", "path_evidence", "provider", "fabric", "ended", "failure"];
+
+/// Fields that are metrics with a point a round, in the order in which they ran.
+pub(super) const SERIES: &[&str] = &["rounds_us"];
+
+/// The most rounds of a case in its file of raw samples, taken evenly: a record stays some megabytes.
+const MOST_SAMPLES: usize = 2_000;
 
 /// Which benchmark it was, when it ran, and what only this machine knows.
 #[derive(Debug, Clone, Default)]
@@ -125,14 +132,24 @@ pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around:
     Record { experiment: experiment.to_owned(), parent, children }
 }
 
-/// The rounds of a case as the engine told them, one JSON document a line.
+/// The rounds of a case as the engine told them: one line a round, all times in nanoseconds.
 fn raw(rounds: &[Round]) -> Artifact {
-    let lines = rounds.iter().filter_map(|round| serde_json::to_string(round).ok());
-    Artifact {
-        path: "samples.jsonl".to_owned(),
-        kind: "application/x-ndjson".to_owned(),
-        text: lines.fold(String::new(), |text, line| text + &line + "\n"),
+    let mut text = "round,prep_ns,post_ns,request_ns,exposed_ns,runs,initiator_bytes,target_bytes,initiator_cpu_ns,\
+                    target_cpu_ns,blocks_verified\n"
+        .to_owned();
+    let step = rounds.len().div_ceil(MOST_SAMPLES).max(1);
+    for round in rounds.iter().step_by(step) {
+        let exposed = round.exposed_ns.map(|ns| ns.to_string()).unwrap_or_default();
+        let Round { number, prep_ns, post_ns, request_ns, runs, initiator_bytes, target_bytes, .. } = round;
+        let Round { initiator_cpu_ns, target_cpu_ns, blocks_verified, .. } = round;
+        text.push_str(&format!(
+            "{number},{prep_ns},{post_ns},{request_ns},{exposed},{runs},{initiator_bytes},{target_bytes},\
+             {initiator_cpu_ns},{target_cpu_ns},{blocks_verified}\n"
+        ));
     }
+    // The file's own name says where rounds are left out.
+    let path = if step == 1 { "samples.csv".to_owned() } else { format!("samples-every-{step}.csv") };
+    Artifact { path, kind: "text/csv".to_owned(), text }
 }
 
 fn document(case: &Case) -> Value {
@@ -155,7 +172,15 @@ fn metrics(case: &Case, timestamp: i64) -> Vec<Metric> {
         };
         Some(Metric { key: (*name).to_owned(), value, timestamp, step: 0 })
     };
-    METRICS.iter().filter_map(metric).collect()
+    let point = |name: &str, step: usize, value: &Value| {
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        Some(Metric { key: name.to_owned(), value: value.as_f64()?, timestamp, step })
+    };
+    let points = |name: &'static str| {
+        let values = document[name].as_array().cloned().unwrap_or_default();
+        values.into_iter().enumerate().filter_map(move |(step, value)| point(name, step, &value)).collect::<Vec<_>>()
+    };
+    METRICS.iter().filter_map(metric).chain(SERIES.iter().flat_map(|name| points(name))).collect()
 }
 
 fn environment(report: &BenchReport) -> Vec<Pair> {
@@ -198,11 +223,24 @@ pub(super) mod tests {
 
     #[test]
     fn every_field_of_a_case_is_logged_exactly_once() {
-        let case = serde_json::to_value(&report().cases[0]).unwrap();
+        let mut case = report().cases[0].clone();
+        // A field that is left out where it is empty.
+        case.rounds_us = vec![1.0];
+        let case = serde_json::to_value(&case).unwrap();
         let fields: BTreeSet<&str> = case.as_object().unwrap().keys().map(String::as_str).collect();
-        let tables: Vec<&str> = [PARAMS, METRICS, TAGS].concat();
+        let tables: Vec<&str> = [PARAMS, METRICS, TAGS, SERIES].concat();
         assert_eq!(tables.iter().copied().collect::<BTreeSet<_>>(), fields);
         assert_eq!(tables.len(), fields.len());
+    }
+
+    /// The table in the README is this one.
+    #[test]
+    fn each_field_is_documented() {
+        let readme = include_str!("../../../README.md");
+        let section = readme.split("## Results in MLflow").nth(1).unwrap().split("\n## ").next().unwrap();
+        for name in [PARAMS, METRICS, TAGS, SERIES].concat() {
+            assert!(section.contains(&format!("`{name}`")), "{name} is not in the README");
+        }
     }
 
     #[test]
@@ -224,9 +262,24 @@ pub(super) mod tests {
         let record = record(&report(), "{\"a\": 1}", "e", &around());
         assert_eq!(record.parent.artifacts[0].text, "{\"a\": 1}");
         let samples = &record.children[0].artifacts[0];
-        assert!(samples.path == "samples.jsonl" && samples.text.contains("\"request_ns\":7"), "{}", samples.text);
+        assert!(
+            samples.path == "samples.csv" && samples.text.ends_with("\n1,0,0,7,,0,0,0,0,0,0\n"),
+            "{}",
+            samples.text
+        );
+        let many: Vec<Round> = (0..5_000).map(|number| Round { number, ..Round::default() }).collect();
+        assert_eq!((raw(&many).path.as_str(), raw(&many).text.lines().count()), ("samples-every-3.csv", 1 + 1_667));
         // Nothing is known of the other case's rounds.
         assert!(record.children[1].artifacts.is_empty());
+    }
+
+    #[test]
+    fn each_round_is_a_point_of_its_own() {
+        let mut report = report();
+        report.cases[0].rounds_us = vec![3.5, 4.5];
+        let record = record(&report, "{}", "e", &around());
+        let points = record.children[0].metrics.iter().filter(|metric| metric.key == "rounds_us");
+        assert_eq!(points.map(|point| (point.step, point.value)).collect::<Vec<_>>(), [(0, 3.5), (1, 4.5)]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const FOLDER: &str = "/var/lib/prefab/mlflow-spool";
 /// The same for whoever is not root, below their folder of state.
 const OWN_FOLDER: &str = "prefab/mlflow-spool";
 /// The largest record that is read.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 1 << 30;
 /// Between two looks at a lock.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -139,6 +139,17 @@ impl Spool {
     pub(super) fn forget(&self, path: &Path, _held: &Held) -> Result<()> {
         fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
         self.settle()
+    }
+
+    /// Keeps a record that was logged without its files, beside those that wait. Returns where.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub(super) fn set_aside(&self, path: &Path, _held: &Held) -> Result<PathBuf> {
+        let aside = path.with_extension("files-missing");
+        fs::rename(path, &aside).with_context(|| format!("renaming {}", path.display()))?;
+        self.settle()?;
+        Ok(aside)
     }
 
     /// A rename or removal lasts only when the folder is on disk too.

@@ -85,8 +85,14 @@ pub(super) fn empty(spool: &Spool, machine: &Path, within: Duration) -> Result<E
         let left = within.saturating_sub(begun.elapsed());
         match entry.and_then(|entry| Ok((log(&entry, machine, left)?, entry))) {
             Ok((uploaded, entry)) => {
-                spool.forget(&path, &held)?;
-                emptied.logged.push(sentence(&entry, &uploaded));
+                let mut said = sentence(&entry, &uploaded);
+                if uploaded.missing.is_empty() {
+                    spool.forget(&path, &held)?;
+                } else {
+                    let aside = spool.set_aside(&path, &held)?;
+                    said.push_str(&format!("\nthese files are kept in {}", aside.display()));
+                }
+                emptied.logged.push(said);
             }
             Err(error) => emptied.waiting.push((path, format!("{error:#}"))),
         }

@@ -28,7 +28,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         let Some(target) = self.target.read(streams.err)? else { return Ok(Exit::Failed) };
-        let client = target.reach()?.client(BUDGET)?;
+        let client = target.reach(&self.target)?.client(BUDGET)?;
         let name = client.address().to_string();
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let scope = Scope { read_only: self.read_only, now_ms: i64::try_from(now_ms).unwrap_or(i64::MAX) };

@@ -43,7 +43,7 @@ pub(super) struct Open {
 impl Open {
     pub(super) fn run(&self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         let Some(target) = self.target.read(streams.err)? else { return Ok(Exit::Failed) };
-        let reached = target.reach()?;
+        let reached = target.reach(&self.target)?;
         let link = match &reached.resource {
             Some(resource) => {
                 let (valid, session) = (Duration::from_secs(self.valid), Duration::from_secs(self.session * 60));

@@ -110,7 +110,7 @@ fn look(described: &Description, goal: Goal) -> Look {
 impl Options {
     fn run(&self, goal: Goal, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
         let Some(target) = self.target.read(streams.err)? else { return Ok(Exit::Failed) };
-        let reached = target.reach()?;
+        let reached = target.reach(&self.target)?;
         let name = match &reached.resource {
             Some(Resource::TrackingServer(name)) => name.clone(),
             Some(Resource::App(arn)) => {

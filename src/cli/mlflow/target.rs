@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use prefab_rest::credentials::{Credentials, Provider};
 use prefab_rest::endpoints::Endpoints;
 use prefab_rest::mlflow::address::{Address, Kind};
 use prefab_rest::mlflow::client::{Client, TOKEN_VARIABLE};
@@ -14,7 +15,7 @@ use prefab_rest::sagemaker::{ControlPlane, Resource};
 use prefab_rest::secret::Secret;
 use prefab_rest::signed::Signed;
 
-use super::credentials;
+use crate::aws::{self, Aws};
 use crate::cli::spec_file::SpecFile;
 use crate::spec::mlflow::Mlflow;
 
@@ -35,6 +36,12 @@ pub(super) struct TargetOptions {
     /// The spec whose MLflow is meant [default: prefab.yaml, where there is one]
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
+    /// A profile of the shared AWS configuration
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// A role to take
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
 }
 
 /// An MLflow, as far as it is known before anyone is asked.
@@ -80,6 +87,20 @@ impl TargetOptions {
     }
 }
 
+impl TargetOptions {
+    /// The caller's keys, from wherever the tools of AWS find them.
+    fn credentials(&self, region: &str) -> anyhow::Result<Credentials> {
+        let (profile, role_arn) = (self.profile.clone(), self.role_arn.clone());
+        let keys = Aws::connect(aws::Options { profile, region: Some(region.to_owned()), role_arn })?.keys()?;
+        Ok(Credentials {
+            access_key_id: keys.access_key_id,
+            secret_access_key: Secret::new(keys.secret_access_key),
+            session_token: keys.session_token.map(Secret::new),
+            expires_at: keys.expires_at,
+        })
+    }
+}
+
 /// A target with who asks it.
 pub(super) struct Reached {
     signed: Signed,
@@ -91,7 +112,7 @@ pub(super) struct Reached {
 
 impl Target {
     /// Finds credentials and whatever only the account knows.
-    pub(super) fn reach(self) -> anyhow::Result<Reached> {
+    pub(super) fn reach(self, options: &TargetOptions) -> anyhow::Result<Reached> {
         let region = match &self {
             Self::At(Address::SageMaker { region, .. })
             | Self::ServerOf { region, .. }
@@ -102,10 +123,8 @@ impl Target {
         let policy = Policy { budget: PATIENCE, ..Policy::STEADY };
         let endpoints = Endpoints::new(&region, URL_SUFFIX);
         let mut signed = Signed::of_machine(Path::new("/"), endpoints, variable, policy, Box::new(|_| ()))?;
-        if !matches!(self, Self::At(Address::Plain { .. }))
-            && let Some(provider) = credentials::of_the_cli()?
-        {
-            signed.provider = provider;
+        if !matches!(self, Self::At(Address::Plain { .. })) {
+            signed.provider = Provider::fixed(options.credentials(&region)?);
         }
         let (resource, address) = match self {
             Self::At(address @ Address::Plain { .. }) => (None, Some(address)),
