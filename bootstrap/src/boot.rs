@@ -47,6 +47,9 @@ const DEVICE_TIME: Duration = Duration::from_secs(180);
 
 /// Tag that names this node.
 pub(crate) const NODE_TAG: &str = "prefab:node";
+/// The profile of a machine that its image alone makes ready.
+pub(crate) const BASE_PROFILE: &str = "base";
+
 /// Tag with the digest of the NodeConfig.
 const CONFIG_TAG: &str = "prefab:config";
 /// Tag with the tracking ARN.
@@ -80,8 +83,10 @@ pub(crate) type Values = BTreeMap<String, String>;
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// This machine.
-    Own,
+    /// This machine as its image brings it: hardware, drivers, network.
+    Machine,
+    /// All of the plan's profile, once the tasks have installed what serving needs.
+    Profile,
     /// The ways to its peers, which the roster has named by then.
     Peers,
 }
@@ -212,12 +217,17 @@ fn each_phase(
     peers::keep_facts(seed, place, &name, identity.address, None)?;
 
     enter(progress, Phase::Checks);
-    (steps.check)(Judged::Own, &config, &name)?;
+    (steps.check)(Judged::Machine, &config, &name)?;
 
     enter(progress, Phase::Tasks);
     let (of_all, own): (Vec<_>, Vec<_>) =
         reviewed::task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
     (steps.run_tasks)(&own, &config, &Values::new())?;
+    if config.profile != BASE_PROFILE {
+        // What the tasks have just installed is judged now: a fresh image has none of it.
+        enter(progress, Phase::Checks);
+        (steps.check)(Judged::Profile, &config, &name)?;
+    }
 
     enter(progress, Phase::Peers);
     let own = peers::Own { config: &config, name: &name, identity: &identity };

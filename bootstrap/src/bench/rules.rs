@@ -104,11 +104,6 @@ fn hardware(cell: &Cell, operations: &[Operation], options: &Options, planned: &
     if !matches!(transport, Transport::Efa | Transport::EfaDirect) {
         return;
     }
-    if options.local {
-        let found = format!("{transport} with --local");
-        let expected = "a transport within one machine: EFA leaves it";
-        mistakes.add("--transport", found, expected, "use --peer, or builtin-tcp, builtin-vm, tcp, shm");
-    }
     for &operation in operations {
         let (lacking, word) = match operation {
             Operation::Read => (planned.types_where(|expected| !expected.rdma_read), "RDMA read"),

@@ -233,3 +233,31 @@ fn a_peer_without_the_roster_is_not_answered() {
     });
     assert_eq!(unreached.len(), 1);
 }
+
+#[test]
+fn a_profile_beyond_the_images_is_judged_after_the_tasks_that_install_it() {
+    for (profile, expected) in [("base", vec!["machine", "tasks"]), ("serving", vec!["machine", "tasks", "profile"])] {
+        let mut text = config();
+        text["profile"] = profile.into();
+        text["ready"] = "self".into();
+        let (account, config) = Account::with(&text);
+        let root = tempfile::tempdir().unwrap();
+        let cloud = account.seen_by("Prefill0", &config, "i-1");
+        let said = Mutex::new(Vec::new());
+        let check = |judged, _: &NodeConfig, _: &str| {
+            said.lock().unwrap().push(if judged == Judged::Machine { "machine" } else { "profile" });
+            Ok(())
+        };
+        let run_tasks = |files: &[TaskText], _: &NodeConfig, _: &Values| {
+            if !files.is_empty() {
+                said.lock().unwrap().push("tasks");
+            }
+            Ok(())
+        };
+        let (seed, place) = (seed(), Place { root: root.path(), hurry: 100 });
+        let steps = Steps { check: &check, try_ways: &|_, _, _, _| Ok(()), run_tasks: &run_tasks };
+        let verdict = run(&seed, &cloud, place, &|progress| prove(&seed, &cloud, place, &steps, progress));
+        assert_eq!(verdict.unwrap(), Verdict::Ready);
+        assert_eq!(*said.lock().unwrap(), expected);
+    }
+}

@@ -125,7 +125,7 @@ fn refused_posts_and_early_completions_deceive_no_benchmark() {
         ("provider shm\niov 4\nhold_us 300\nreorder 1\nwait 0\neagain_ppm 300000", "shm"),
         ("hold_us 300\nreorder 1\ndepth 16\neagain_ppm 300000", "efa"),
     ] {
-        let (_, report) = bench_on(&Stub::new(settings), &["--transport", transport]);
+        let (_, report) = bench_on(&Stub::new(settings), &["--transport", transport, "--op", "read,write"]);
         assert_eq!(report.cases.len(), 2);
         for case in &report.cases {
             assert!(case.verified && case.ended == Ended::Complete && case.rounds == 3, "{settings}: {case:?}");
@@ -212,7 +212,7 @@ fn the_providers_of_this_machine_move_every_block() {
     assert_eq!(found.len(), 2, "{:?}", probe.transports);
     for (transport, path) in found.into_iter().zip(["tcp", "shm"]) {
         let mut command = bench(&["--tokens", "256", "--rounds", "3", "--no-ceilings", "--progress", "none"]);
-        let output = command.args(["--transport", transport]).output().unwrap();
+        let output = command.args(["--transport", transport, "--op", "read,write"]).output().unwrap();
         let report = report(&output);
         assert_eq!(report.cases.len(), 2);
         for case in &report.cases {
@@ -224,7 +224,8 @@ fn the_providers_of_this_machine_move_every_block() {
 
 #[test]
 fn null_measures_the_cost_of_a_descriptor_and_claims_nothing_else() {
-    let output = bench(&["--tokens", "64", "--rounds", "3", "--transport", "null"]).output().unwrap();
+    let output =
+        bench(&["--tokens", "64", "--rounds", "3", "--op", "read,write", "--transport", "null"]).output().unwrap();
     let report = report(&output);
     assert_eq!((output.status.code(), report.cases.len()), (Some(0), 2));
     for case in &report.cases {
