@@ -37,8 +37,7 @@ impl Aws {
         let none =
             || Problem::Credentials("found no credentials, expected some in the environment or a profile".to_owned());
         let provider = clients.config.credentials_provider().ok_or_else(none)?;
-        let found =
-            self.wait(provider.provide_credentials()).map_err(|error| Problem::Credentials(chain(&error)))?;
+        let found = self.wait(provider.provide_credentials()).map_err(|error| Problem::Credentials(chain(&error)))?;
         let seconds = |at: std::time::SystemTime| at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         Ok(Keys {
             access_key_id: found.access_key_id().to_owned(),

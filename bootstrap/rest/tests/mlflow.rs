@@ -52,7 +52,8 @@ fn searches_and_histories_are_read_to_their_end_and_circles_end_too() {
         }
     });
     let client = client(&server, MINUTE);
-    let ids = |filter| client.search_runs("1", filter).unwrap().into_iter().map(|run| run.info.run_id).collect::<Vec<_>>();
+    let ids =
+        |filter| client.search_runs("1", filter).unwrap().into_iter().map(|run| run.info.run_id).collect::<Vec<_>>();
     assert_eq!(ids("tags.`a` = 'b'"), ["a", "b"]);
     assert_eq!(ids("circle"), ["r", "r"]);
     let points = client.history("r", "m +ü").unwrap();
@@ -111,9 +112,12 @@ fn only_what_may_be_repeated_is_repeated() {
 /// K137: however a server fails, the budget is the end.
 #[test]
 fn k137_the_budget_is_the_end_whatever_the_server_does() {
-    for reply in [|| status(503, ""), || with_header(429, ("Retry-After", "3600"), ""), || Reply::Drip, || {
-        ok("<html>Please log in</html>")
-    }] {
+    for reply in [
+        || status(503, ""),
+        || with_header(429, ("Retry-After", "3600"), ""),
+        || Reply::Drip,
+        || ok("<html>Please log in</html>"),
+    ] {
         let server = Server::start(move |_| reply());
         let address = Address::parse(&server.base().to_string(), |_| None).unwrap();
         let mut signed = node(&server).signed;

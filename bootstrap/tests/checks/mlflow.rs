@@ -69,7 +69,10 @@ fn one_read_is_asked_and_its_answer_judged() {
         assert!(check.outcome.name() == outcome && said.contains(words), "{status}: {check:?}");
         let head = asked.recv().unwrap();
         assert!(head.starts_with("GET /api/2.0/mlflow/experiments/get-by-name?experiment_name="), "{head}");
-        assert!(head.contains("x-mlflow-sm-tracking-server-arn: arn:") && head.contains("authorization: AWS4"), "{head}");
+        assert!(
+            head.contains("x-mlflow-sm-tracking-server-arn: arn:") && head.contains("authorization: AWS4"),
+            "{head}"
+        );
         assert!(asked.try_recv().is_err(), "a check that reads asks once");
     }
 }
