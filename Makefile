@@ -105,12 +105,13 @@ test: setup lint build
 
 # Ours and its peers in the same run. A peer that is absent is named, and `NIXL=1` fetches NIXL's wheel for one.
 NIXL_VENV := target/nixl-venv
-bench: build $(if $(NIXL),$(NIXL_VENV)/requirements.done)
+bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
 	rm -rf target/bench-node
 	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
 	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
+	$(VENV)/bin/python3 -B tests/bench/mlflow.py $(DIST)/prefab-bootstrap
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
 	$(PYTHON) tests/bench/report.py $(DIST)/prefab
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \

@@ -5,6 +5,7 @@ mod buckets;
 mod change_sets;
 mod ec2;
 mod facts;
+mod keys;
 mod machines;
 mod problem;
 mod query;
@@ -21,6 +22,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use tokio::runtime::Runtime;
 
 use crate::deploy::account::Problem;
+pub use keys::Keys;
 
 /// How to reach the account. Everything that is absent comes from the environment and the profile, as for every tool of
 /// AWS.

@@ -18,6 +18,7 @@ mod init;
 mod instance_types;
 mod logs;
 mod materials;
+mod mlflow;
 mod option_finding;
 mod outputs;
 mod preflight;
@@ -50,6 +51,7 @@ enum Command {
     InstanceTypes(instance_types::InstanceTypes),
     Report(report::Report),
     Compare(compare::Compare),
+    Mlflow(mlflow::Mlflow),
     Demo(demo::Demo),
     Schema(schema::Schema),
     Preflight(preflight::Preflight),
@@ -84,6 +86,7 @@ impl Cli {
             Command::InstanceTypes(command) => command.run(streams),
             Command::Report(command) => command.run(streams),
             Command::Compare(command) => command.run(streams),
+            Command::Mlflow(command) => command.run(streams),
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
             Command::Preflight(command) => command.run(streams),

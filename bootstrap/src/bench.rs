@@ -26,10 +26,11 @@ mod visit;
 
 use anyhow::Result;
 use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, PeerNode, SCHEMA_VERSION};
-use prefab_contract::engine::{Mode, Until};
+use prefab_contract::engine::{Mode, Round, Until};
 
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
+use crate::mlflow::Recording;
 use figures::{as_f64, figures};
 pub(crate) use mistakes::WrongOptions;
 pub(crate) use options::Options;
@@ -51,13 +52,18 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     let mut report = BenchReport { schema_version: SCHEMA_VERSION, environment, cases: Vec::new() };
     // Written before anything runs: a path that cannot be written fails now, and a case never gets lost.
     let reports = Reports::open(options, &report)?;
-    let mut bench = Bench { plan: &plan, interrupt: &interrupt, progress: Progress::new(options.progress) };
+    let mut recording = Recording::begin(&options.destination)?;
+    let progress = Progress::new(options.progress);
+    let mut bench = Bench { plan: &plan, interrupt: &interrupt, progress, rounds: Vec::new() };
     for batch in &plan.batches {
         let batch = choice::settled(batch, &mut |trial| bench.batch(trial, &mut visit, &mut report));
         let cases = bench.batch(&batch, &mut visit, &mut report);
         report.cases.extend(cases);
         report.environment.load_after = machine::load();
         reports.save(&report)?;
+        if let Some(recording) = &mut recording {
+            recording.keep(&report, std::mem::take(&mut bench.rounds))?;
+        }
         if interrupt.signal().is_some() {
             break;
         }
@@ -66,9 +72,14 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
     // Where nothing moves, there is nothing to verify.
     let is_right = |case: &Case| case.verified || case.path == prefab_contract::path::Path::Null.name();
     let is_complete = report.cases.iter().all(|case| case.ended == Ended::Complete && is_right(case));
+    // Whoever interrupts does not want to wait: what was measured is kept, and logged by the next one.
+    let logged = match recording.filter(|_| interrupt.signal().is_none()) {
+        Some(recording) => recording.log(&options.destination)?,
+        None => Outcome::Done,
+    };
     Ok(match interrupt.signal() {
         Some(signal) => Outcome::Interrupted(signal),
-        None if is_complete => Outcome::Done,
+        None if is_complete => logged,
         None => Outcome::Failed,
     })
 }
@@ -77,6 +88,8 @@ struct Bench<'a> {
     plan: &'a Plan,
     interrupt: &'a Interrupt,
     progress: Progress,
+    /// The raw rounds of each case of the last batch.
+    rounds: Vec<Vec<Round>>,
 }
 
 impl Bench<'_> {
@@ -113,6 +126,8 @@ impl Bench<'_> {
             self.progress.show(&BenchProgress::CaseEnded { case: first + number, ended, gb_per_s });
             cases.push(case);
         }
+        let rounds = |pairs: &Vec<pair::Outcome>| pairs.iter().flat_map(|pair| pair.rounds.clone()).collect();
+        self.rounds = outcomes.iter().map(rounds).collect();
         cases
     }
 }

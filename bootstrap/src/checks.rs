@@ -44,6 +44,7 @@ mod time_skew;
 mod time_sync;
 mod torch;
 mod version;
+mod versions;
 mod vllm;
 
 use std::io::{IsTerminal, Write};
@@ -138,6 +139,11 @@ pub(crate) fn of_peers(root: &std::path::Path) -> Result<CheckReport> {
     let (plan, _) = Plan::read(&host, None)?;
     let ways = CHECKS.iter().filter(|check| PEER_CHECKS.contains(&check.id));
     Ok(report(&Arc::new(host), &Arc::new(plan), ways))
+}
+
+/// Name and version of the libraries that a transfer below `root` goes through; those that cannot be read are left out.
+pub(crate) fn versions(root: &std::path::Path) -> Vec<(&'static str, String)> {
+    Host::open(root).ok().and_then(|host| versions::installed(&host).ok()).unwrap_or_default()
 }
 
 fn report(host: &Arc<Host>, plan: &Arc<Plan>, checks: impl Iterator<Item = &'static Check>) -> CheckReport {

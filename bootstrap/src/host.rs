@@ -56,6 +56,14 @@ impl Host {
         Ok(host)
     }
 
+    /// The folder below which everything lies.
+    fn path(&self) -> &Path {
+        match &self.root {
+            Root::Machine => Path::new("/"),
+            Root::Folder { path, .. } => path,
+        }
+    }
+
     /// Whether this is the machine itself and no folder.
     fn is_machine(&self) -> bool {
         matches!(self.root, Root::Machine)

@@ -24,6 +24,11 @@ pub(super) struct Loaded {
 }
 
 impl SpecFile {
+    /// The spec of this path.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The folder of the spec.
     pub(super) fn folder(&self) -> &Path {
         match self.path.parent() {

@@ -1,5 +1,6 @@
-//! The IAM that a person needs to apply and destroy one spec: every action written out, on the names that its stacks
-//! make. The account stays open, since a spec does not know it; the policy works in the account that it is attached to.
+//! The IAM that a person needs to apply and destroy one spec and to look after its MLflow: every action written out, on the
+//! names that its stacks make. The account stays open, since a spec does not know it; the policy works in the account that
+//! it is attached to.
 
 use serde_json::Value as Json;
 
@@ -129,21 +130,38 @@ const OBJECTS: &[&str] =
 const TRACKING_SERVER: &[&str] = &[
     "sagemaker:AddTags",
     "sagemaker:CreateMlflowTrackingServer",
+    "sagemaker:CreatePresignedMlflowTrackingServerUrl",
     "sagemaker:DeleteMlflowTrackingServer",
     "sagemaker:DeleteTags",
     "sagemaker:DescribeMlflowTrackingServer",
     "sagemaker:ListTags",
+    "sagemaker:StartMlflowTrackingServer",
+    "sagemaker:StopMlflowTrackingServer",
     "sagemaker:UpdateMlflowTrackingServer",
 ];
 
 const APP: &[&str] = &[
     "sagemaker:AddTags",
+    "sagemaker:CallMlflowAppApi",
     "sagemaker:CreateMlflowApp",
+    "sagemaker:CreatePresignedMlflowAppUrl",
     "sagemaker:DeleteMlflowApp",
     "sagemaker:DeleteTags",
     "sagemaker:DescribeMlflowApp",
     "sagemaker:ListTags",
     "sagemaker:UpdateMlflowApp",
+];
+
+/// What `prefab mlflow check` does beside a node's way of logging: it removes its own run.
+const CHECK: &[&str] = &[
+    "sagemaker-mlflow:CreateExperiment",
+    "sagemaker-mlflow:CreateRun",
+    "sagemaker-mlflow:DeleteRun",
+    "sagemaker-mlflow:GetExperimentByName",
+    "sagemaker-mlflow:GetRun",
+    "sagemaker-mlflow:LogBatch",
+    "sagemaker-mlflow:SearchRuns",
+    "sagemaker-mlflow:UpdateRun",
 ];
 
 /// The policy as a document for IAM.
@@ -251,14 +269,25 @@ fn buckets(spec: &Spec) -> Vec<Statement> {
 }
 
 fn tracking(spec: &Spec) -> Vec<Statement> {
+    // Neither the log-in to the user interface nor a list of apps has a resource.
+    let open = |actions: &'static [&'static str]| Statement::allow("OpenMlflow", actions, everything());
     match &spec.mlflow {
         Mlflow::TrackingServer { name, .. } => {
             let server = arn(spec, "sagemaker", "*", &format!("mlflow-tracking-server/{name}"));
-            vec![Statement::allow("TrackingServer", TRACKING_SERVER, vec![server])]
+            vec![
+                Statement::allow("TrackingServer", TRACKING_SERVER, vec![server.clone()]),
+                Statement::allow("CheckMlflow", CHECK, vec![server]),
+                open(&["sagemaker-mlflow:AccessUI"]),
+            ]
         }
         // An app's ARN ends in an id that the service chooses.
         Mlflow::App { .. } => {
-            vec![Statement::allow("MlflowApp", APP, vec![arn(spec, "sagemaker", "*", "mlflow-app/*")])]
+            let app = arn(spec, "sagemaker", "*", "mlflow-app/*");
+            vec![
+                Statement::allow("MlflowApp", APP, vec![app.clone()]),
+                Statement::allow("CheckMlflow", CHECK, vec![app]),
+                open(&["sagemaker-mlflow:AccessUI", "sagemaker:ListMlflowApps"]),
+            ]
         }
         Mlflow::Existing { .. } | Mlflow::None => Vec::new(),
     }

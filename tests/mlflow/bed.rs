@@ -1,102 +1,131 @@
 //! A real MLflow server, a way to it that breaks on demand, and the node program that logs through it.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{prefab, python};
 
-/// The server of all tests of this process; the kernel ends it with the process.
-pub(super) struct Server {
-    _folder: TempDir,
-    pub(super) port: u16,
-    _child: Child,
+/// A stand-in that ends with its standard input: when this process ends, however it ends.
+pub(super) struct Standin {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// What it said when it was ready: the port, where it listens on one.
+    ready: String,
 }
 
-/// Started once: it takes some seconds.
+impl Standin {
+    pub(super) fn start(script: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(python::program("python3"))
+            .arg(prefab::root().join("tests/standins").join(script))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python");
+        let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().expect("piped")));
+        let mut standin = Self { child, input, output, ready: String::new() };
+        standin.ready = standin.line();
+        standin
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ready)
+    }
+
+    /// Says a line, and hears one.
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input.as_mut().expect("not ended"), "{line}").expect("it listens");
+        self.line()
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        let length = self.output.read_line(&mut line).expect("a line");
+        assert!(length > 0, "a stand-in ended; it says why above");
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ended = self.child.wait();
+    }
+}
+
+/// A real MLflow server.
+pub(super) struct Server {
+    standin: Standin,
+    _folder: TempDir,
+}
+
+/// The server of all tests of this process. It takes some seconds to start.
 pub(super) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(Server::start)
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        let path = folder.path().display();
-        let log = fs::File::create(folder.path().join("log")).expect("a log");
-        // Ends with this process, however that ends, and takes its workers with it: they are alone in a namespace.
-        let is_root = rustix::process::geteuid().is_root();
-        let whose: &[&str] = if is_root { &[] } else { &["--user", "--map-root-user"] };
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork", "--kill-child"])
-            .args(whose)
-            .arg("--")
-            .arg(python::program("mlflow"))
-            .args(["server", "--host", "127.0.0.1", "--port", &port.to_string(), "--workers", "1"])
-            .args(["--backend-store-uri", &format!("sqlite:///{path}/store.sqlite")])
-            .args(["--artifacts-destination", &format!("{path}/artifacts"), "--serve-artifacts"])
-            .env("MLFLOW_DISABLE_TELEMETRY", "true")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log)
-            .spawn()
-            .expect("setpriv is there; `make setup` has looked");
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(120), "MLflow does not start: {}", folder.path().display());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Self { _folder: folder, port, _child: child }
+        let standin = Standin::start("mlflow_server.py", &[folder.path().to_str().expect("a name")]);
+        Self { standin, _folder: folder }
+    }
+
+    pub(super) fn url(&self) -> String {
+        self.standin.url()
+    }
+
+    pub(super) fn port(&self) -> String {
+        self.standin.ready.clone()
+    }
+
+    /// As a power cut does.
+    pub(super) fn kill(&mut self) {
+        assert_eq!(self.standin.ask("kill"), "done");
+    }
+
+    /// On the same port, with the same records.
+    pub(super) fn start_again(&mut self) {
+        assert_eq!(self.standin.ask("start"), "done");
     }
 }
 
 /// A proxy before the server.
 pub(super) struct Way {
-    pub(super) folder: TempDir,
-    child: Child,
-    pub(super) port: u16,
+    folder: TempDir,
+    standin: Standin,
 }
 
 impl Way {
     pub(super) fn open() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut child = Command::new(python::program("python3"))
-            .arg(prefab::root().join("tests/standins/mlflow_proxy.py"))
-            .arg(folder.path())
-            .arg(server().port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("python");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a port");
-        Self { folder, child, port: line.trim().parse().expect("a port") }
+        let path = folder.path().to_str().expect("a name");
+        Self { standin: Standin::start("mlflow_proxy.py", &[path, &server().port()]), folder }
     }
 
     /// From the `after`th request on, `times` requests meet the fault.
     pub(super) fn breaks(&self, fault: &str, after: u32, times: u32) {
+        let _none_yet = fs::remove_file(self.folder.path().join("met"));
         let text = json!({ "fault": fault, "after": after, "times": times }).to_string();
         fs::write(self.folder.path().join("new"), text).expect("a fault");
         fs::rename(self.folder.path().join("new"), self.folder.path().join("fault.json")).expect("a fault");
     }
 
-    pub(super) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    /// How many requests have met the fault.
+    pub(super) fn met(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("met")).map_or(0, |met| met.len())
     }
-}
 
-impl Drop for Way {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ended = self.child.wait();
+    pub(super) fn url(&self) -> String {
+        self.standin.url()
     }
 }
 
@@ -139,7 +168,8 @@ pub(super) fn sync(spool: &Path) -> Command {
     command
 }
 
-fn bare() -> Command {
+/// The node program in an environment of its own.
+pub(super) fn bare() -> Command {
     let mut command = Command::new(program());
     command.env_clear().stdin(Stdio::null());
     command
@@ -151,19 +181,22 @@ pub(super) fn ended(output: &Output) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
-/// What MLflow's own client finds of an experiment.
+/// What MLflow's own client finds of an experiment in the server of all tests.
 pub(super) fn found(experiment: &str) -> Vec<Value> {
-    let output = Command::new(python::program("python3"))
-        .arg(prefab::root().join("tests/standins/mlflow_read_back.py"))
-        .arg(format!("http://127.0.0.1:{}", server().port))
-        .arg(experiment)
-        .output()
-        .expect("python");
-    serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+    found_at(&server().url(), experiment)
+}
+
+/// What MLflow's own client finds of an experiment. It takes seconds to load, so there is one for all.
+pub(super) fn found_at(url: &str, experiment: &str) -> Vec<Value> {
+    static CLIENT: OnceLock<Mutex<Standin>> = OnceLock::new();
+    let client = CLIENT.get_or_init(|| Mutex::new(Standin::start("mlflow_read_back.py", &[])));
+    // A test that panicked while it asked leaves nothing half done.
+    let mut client = client.lock().unwrap_or_else(PoisonError::into_inner);
+    serde_json::from_str(&client.ask(&json!([url, experiment]).to_string())).expect("runs")
 }
 
 /// The files that wait.
 pub(super) fn waiting(spool: &Path) -> usize {
-    fs::read_dir(spool).map_or(0, Iterator::count)
+    let is_record = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
+    fs::read_dir(spool).map_or(0, |files| files.flatten().filter(is_record).count())
 }

@@ -3,8 +3,7 @@
 usage: mlflow_proxy.py FOLDER UPSTREAM_PORT
 
 FOLDER/fault.json says {"fault": NAME, "after": N, "times": M}: after N requests the next M meet the fault, then all is well
-again; a new file begins anew. Each request is one line of FOLDER/requests.jsonl. The first line of standard output is the
-port. The server ends when its standard input does.
+again; a new file begins anew. The first line of standard output is the port. The server ends when its standard input does.
 """
 
 import http.client
@@ -36,7 +35,12 @@ def fault_now():
         STATE["seen"] += 1
         fault = STATE["fault"]
         first = fault.get("after", 0)
-        return fault.get("fault") if first < STATE["seen"] <= first + fault.get("times", 0) else None
+        if not first < STATE["seen"] <= first + fault.get("times", 0):
+            return None
+        # Who disturbs wants to know that somebody was disturbed.
+        with open(os.path.join(FOLDER, "met"), "a", encoding="utf-8") as file:
+            file.write("x")
+        return fault.get("fault")
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -44,19 +48,6 @@ class Proxy(BaseHTTPRequestHandler):
 
     def log_message(self, format, *arguments):
         pass
-
-    def record(self, body):
-        path, _, query = self.path.partition("?")
-        line = {
-            "service": "sagemaker-mlflow",
-            "method": self.command,
-            "path": path,
-            "query": query,
-            "headers": {name.lower(): value for name, value in self.headers.items()},
-            "body": body.decode("utf-8", "replace"),
-        }
-        with LOCK, open(os.path.join(FOLDER, "requests.jsonl"), "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
 
     def forward(self, body):
         upstream = http.client.HTTPConnection("127.0.0.1", UPSTREAM, timeout=30)
@@ -83,7 +74,6 @@ class Proxy(BaseHTTPRequestHandler):
 
     def handle_any(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.record(body)
         fault = fault_now()
         if fault == "closed":
             self.close_connection = True
@@ -95,6 +85,14 @@ class Proxy(BaseHTTPRequestHandler):
             self.answer(500, "application/json", b'{"error_code":"INTERNAL_ERROR","message":"try again"}')
         elif fault == "unavailable page":
             self.answer(503, "text/html", b"<html><head><title>503 Service Unavailable</title></head></html>")
+        elif fault == "refusal":
+            self.answer(400, "application/json", b'{"error_code":"INVALID_PARAMETER_VALUE","message":"a name of the server\'s liking"}')
+        elif fault == "empty refusal":
+            self.answer(400, "application/json", b"")
+        elif fault == "refused":
+            self.reset()
+            REOPEN.set()
+            threading.Thread(target=SERVER[0].shutdown, daemon=True).start()
         elif fault == "expired":
             self.answer(403, "application/json", b'{"__type":"ExpiredTokenException","message":"The security token is expired"}')
         elif fault == "redirect":
@@ -126,8 +124,28 @@ class Proxy(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
 
-server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-server.daemon_threads = True
-threading.Thread(target=server.serve_forever, daemon=True).start()
-print(server.server_address[1], flush=True)
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+REFUSING_SECONDS = 0.4
+REOPEN, SERVER = threading.Event(), [Listener(("127.0.0.1", 0), Proxy)]
+PORT = SERVER[0].server_address[1]
+
+
+def serve():
+    """Serves; after a fault that closes the port nobody listens for a while."""
+    while True:
+        SERVER[0].serve_forever(poll_interval=0.02)
+        SERVER[0].server_close()
+        if not REOPEN.is_set():
+            return
+        REOPEN.clear()
+        time.sleep(REFUSING_SECONDS)
+        SERVER[0] = Listener(("127.0.0.1", PORT), Proxy)
+
+
+threading.Thread(target=serve, daemon=True).start()
+print(PORT, flush=True)
 sys.stdin.read()

@@ -1,6 +1,9 @@
-"""What MLflow's own client finds of an experiment, as one JSON document.
+"""What MLflow's own client finds of experiments.
 
-usage: mlflow_read_back.py URL EXPERIMENT
+usage: mlflow_read_back.py
+
+Each line of standard input is a JSON list, URL and experiment; each is answered by one line, the runs as JSON. The first
+line of standard output says that the client is loaded, which takes seconds.
 """
 
 import json
@@ -8,23 +11,30 @@ import sys
 
 from mlflow.tracking import MlflowClient
 
-client = MlflowClient(sys.argv[1])
-experiment = client.get_experiment_by_name(sys.argv[2])
-found = []
-token = None
-while experiment is not None:
-    page = client.search_runs([experiment.experiment_id], max_results=500, page_token=token)
-    for run in page:
-        found.append({
-            "run_id": run.info.run_id,
-            "status": run.info.status,
-            "params": run.data.params,
-            "metrics": run.data.metrics,
-            "points": {key: len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics},
-            "tags": run.data.tags,
-            "artifacts": [file.path for file in client.list_artifacts(run.info.run_id)],
-        })
-    token = page.token
-    if not token:
-        break
-print(json.dumps(found))
+
+def runs(url, name):
+    client = MlflowClient(url)
+    experiment, token, found = client.get_experiment_by_name(name), None, []
+    while experiment is not None:
+        page = client.search_runs([experiment.experiment_id], max_results=500, page_token=token)
+        for run in page:
+            found.append({
+                "run_id": run.info.run_id,
+                "status": run.info.status,
+                "start_time": run.info.start_time,
+                "end_time": run.info.end_time,
+                "params": run.data.params,
+                "metrics": run.data.metrics,
+                "points": {key: len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics},
+                "tags": run.data.tags,
+                "artifacts": [file.path for file in client.list_artifacts(run.info.run_id)],
+            })
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+print("loaded", flush=True)
+for line in sys.stdin:
+    print(json.dumps(runs(*json.loads(line))), flush=True)

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::error::{Error, Result};
 use crate::url::Base;
 
-/// The services that a node calls.
+/// The services that are called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
     /// Buckets.
@@ -17,19 +17,30 @@ pub enum Service {
     Ssm,
     /// Secrets.
     SecretsManager,
+    /// The control plane of SageMaker.
+    SageMaker,
     /// The instance's metadata.
     Metadata,
 }
 
 impl Service {
-    /// The first label of its host, and its signing name.
+    /// Its signing name.
     pub fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::CloudFormation => "cloudformation",
             Self::Ssm => "ssm",
             Self::SecretsManager => "secretsmanager",
+            Self::SageMaker => "sagemaker",
             Self::Metadata => "metadata",
+        }
+    }
+
+    /// What its host begins with.
+    fn host_prefix(self) -> &'static str {
+        match self {
+            Self::SageMaker => "api.sagemaker",
+            other => other.name(),
         }
     }
 
@@ -40,6 +51,7 @@ impl Service {
             Self::CloudFormation => "AWS_ENDPOINT_URL_CLOUDFORMATION",
             Self::Ssm => "AWS_ENDPOINT_URL_SSM",
             Self::SecretsManager => "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+            Self::SageMaker => "AWS_ENDPOINT_URL_SAGEMAKER",
             Self::Metadata => "AWS_EC2_METADATA_SERVICE_ENDPOINT",
         }
     }
@@ -72,8 +84,8 @@ impl Endpoints {
     /// # Errors
     /// A variable that holds no base URL, or plain HTTP to somewhere far.
     pub fn with_environment(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        use Service::{CloudFormation, Metadata, S3, SecretsManager, Ssm};
-        for service in [S3, CloudFormation, Ssm, SecretsManager, Metadata] {
+        use Service::{CloudFormation, Metadata, S3, SageMaker, SecretsManager, Ssm};
+        for service in [S3, CloudFormation, Ssm, SecretsManager, SageMaker, Metadata] {
             let general = if service == Metadata { None } else { Some("AWS_ENDPOINT_URL") };
             let set = std::iter::once(service.variable())
                 .chain(general)
@@ -113,7 +125,7 @@ impl Endpoints {
         match (self.replaced.get(&service), service) {
             (Some(base), _) => Ok(base.clone()),
             (None, Service::Metadata) => parse("http://169.254.169.254"),
-            (None, _) => parse(&format!("https://{}.{region}.{}", service.name(), self.url_suffix)),
+            (None, _) => parse(&format!("https://{}.{region}.{}", service.host_prefix(), self.url_suffix)),
         }
     }
 

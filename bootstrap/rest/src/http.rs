@@ -122,7 +122,9 @@ impl Client {
         if parts.status.is_redirection() {
             // S3 names a bucket's true region beside, or instead of, an address.
             let region = text("x-amz-bucket-region").map(|region| format!("region {region}"));
-            let location = region.or_else(|| text("location")).unwrap_or_default().chars().take(200).collect();
+            // A query may hold a signature that lets in whoever reads it.
+            let location = text("location").map(|url| url.split('?').next().unwrap_or_default().to_owned());
+            let location = region.or(location).unwrap_or_default().chars().take(200).collect();
             return Err(Error::Redirect { host, status, location });
         }
         if !parts.status.is_success() {

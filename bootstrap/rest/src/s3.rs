@@ -118,6 +118,15 @@ impl<'a> Bucket<'a> {
         taken(key, &self.signed.call_once(&request, self.scope(), PAGE_CAP)?)
     }
 
+    /// Removes an object, tried once within `time`. One that is not there is removed, too.
+    ///
+    /// # Errors
+    /// As [`Signed::call_once`].
+    pub fn delete(&self, key: &str, time: Duration) -> Result<()> {
+        let request = self.request(Method::Delete, key)?.within(time);
+        self.signed.call_once(&request, self.scope(), PAGE_CAP).map(drop)
+    }
+
     /// All objects whose keys begin with `prefix`, in key order.
     ///
     /// # Errors

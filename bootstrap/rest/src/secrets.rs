@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::endpoints::Service;
 use crate::error::{Error, Result};
+use crate::json_protocol;
 use crate::secret::Secret;
 use crate::signed::Signed;
 use crate::ssm;
@@ -28,7 +29,7 @@ pub fn by_arn(signed: &Signed, arn: &str) -> Result<Secret> {
     }
     let body = json!({ "SecretId": arn });
     let answer: Answer =
-        ssm::call(signed, Service::SecretsManager, region, "secretsmanager.GetSecretValue", &body, CAP)?;
+        json_protocol::call(signed, Service::SecretsManager, region, "secretsmanager.GetSecretValue", &body, CAP)?;
     answer.secret_string.map(Secret::new).ok_or_else(|| Error::Answer {
         what: format!("text in the secret {arn}"),
         found: "binary data; store it as text".to_owned(),

@@ -1,15 +1,17 @@
 //! Signed calls: credentials, clock, client and patience put together.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::credentials::{Credentials, Provider};
-use crate::endpoints::Endpoints;
+use crate::endpoints::{Endpoints, Service};
 use crate::error::{Error, Result};
-use crate::http::{Client, Response};
+use crate::http::{Bounds, Client, Response};
+use crate::imds::Imds;
 use crate::request::Request;
-use crate::retry::{Pace, Policy};
+use crate::retry::{Pace, Policy, System};
 use crate::secret::mask;
 use crate::sign::{Scope, sign};
 
@@ -38,6 +40,26 @@ impl fmt::Debug for Signed {
 }
 
 impl Signed {
+    /// As the machine below `root` signs: with its names, certificates and clock; with the keys that the environment,
+    /// `variable`, holds, else with the instance's role. Nothing is asked yet.
+    ///
+    /// # Errors
+    /// A variable that holds no address, or half a pair of keys.
+    pub fn of_machine(
+        root: &Path,
+        endpoints: Endpoints,
+        variable: impl Fn(&str) -> Option<String>,
+        policy: Policy,
+        say: Box<dyn Fn(&str) + Send + Sync>,
+    ) -> Result<Self> {
+        let endpoints = endpoints.with_environment(&variable)?;
+        let http = Arc::new(Client::new(root, Bounds::default()));
+        let pace: Arc<dyn Pace> = Arc::new(System::default());
+        let imds = Arc::new(Imds::new(Arc::clone(&http), endpoints.base(Service::Metadata)?, Arc::clone(&pace)));
+        let provider = Provider::from_environment(&variable, imds)?;
+        Ok(Self { http, endpoints, provider, clock: Clock::default(), pace, policy, say })
+    }
+
     /// Signs, sends and reads at most `cap` bytes, as often as the policy says.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod dns_server;
 mod folder;
 mod http;
 mod imds;
+mod mlflow;
 mod node;
 mod objects;
 mod root;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
+use crate::mlflow::Destination;
+
 /// Options of `bench`
 ///
 /// Where this node has a configuration, its workload and benchmark are the defaults.
@@ -124,6 +126,8 @@ pub(crate) struct Options {
     /// Write the cases as CSV to a file, or with - to standard output
     #[arg(long, value_name = "PATH|-", help_heading = "Report")]
     pub(super) csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) destination: Destination,
     /// How to show progress on standard error
     #[arg(long, value_enum, default_value_t = ProgressKind::Human, help_heading = "Report")]
     pub(super) progress: ProgressKind,

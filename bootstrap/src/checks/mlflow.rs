@@ -1,4 +1,4 @@
-//! MLflow: one read-only authenticated request. A check creates no run.
+//! MLflow: one read-only authenticated request, by a permission that a node has. A check creates nothing.
 
 use super::outcome::{Outcome, Verdict};
 use super::plan::Plan;
@@ -10,15 +10,15 @@ const ENVIRONMENT: &str = "/etc/prefab/environment";
 /// The variable by which MLflow's own clients find their server.
 const VARIABLE: &str = "MLFLOW_TRACKING_URI";
 
-/// `mlflow.tracking`: experiments can be searched.
+/// `mlflow.tracking`: an experiment can be asked for.
 pub(super) fn tracking(host: &Host, _plan: &Plan) -> Verdict {
     let target = target(&host.text(ENVIRONMENT)?.unwrap_or_default());
     Ok(match host.mlflow(target.as_deref())? {
         Reach::NotYet(why) => Outcome::skip(why),
-        Reach::Answered(()) => Outcome::pass("experiments can be searched"),
+        Reach::Answered(()) => Outcome::pass("MLflow answers an authenticated read"),
         Reach::Failed(why) => {
             let hint = "`prefab-bootstrap mlflow-check` goes through it step by step; results wait on disk meanwhile";
-            Outcome::fail(why, "an answer 200 of MLflow's experiment search", hint)
+            Outcome::fail(why, "an answer of MLflow to an authenticated read", hint)
         }
     })
 }

@@ -78,18 +78,15 @@ impl Host {
         })
     }
 
-    /// An authenticated read of MLflow. A folder answers for it.
+    /// An authenticated read of MLflow. A folder may answer for it: `ok`, or what went wrong.
     pub(crate) fn mlflow(&self, target: Option<&str>) -> Result<Reach<()>, Unreadable> {
-        Ok(match (self.answer("https", "mlflow")?, target) {
-            (Some(line), _) if line.starts_with("ok 200") => Reach::Answered(()),
-            (Some(line), _) => Reach::Failed(match line.split(' ').nth(1).and_then(|status| status.parse().ok()) {
-                Some(status) => crate::mlflow::answered(status),
-                None => line,
-            }),
-            (None, Some(target)) if self.is_machine() => {
-                crate::mlflow::reach(target, Path::new("/")).map_or_else(Reach::Failed, Reach::Answered)
+        Ok(match (self.answer("mlflow", "tracking")?, target) {
+            (Some(line), _) if line == "ok" => Reach::Answered(()),
+            (Some(line), _) => Reach::Failed(line),
+            (None, Some(target)) => {
+                crate::mlflow::reach(target, self.path()).map_or_else(Reach::Failed, Reach::Answered)
             }
-            _ => Reach::NotYet("this node has no MLflow"),
+            (None, None) => Reach::NotYet("this node has no MLflow"),
         })
     }
 

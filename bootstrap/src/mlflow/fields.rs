@@ -4,10 +4,10 @@
 //! are tags of both runs, `env.<field>`. Fields that are null were not measured and are left out.
 
 use prefab_contract::bench_report::{BenchReport, Case, Ended};
+use prefab_contract::engine::Round;
 use prefab_rest::mlflow::limits::{Metric, Pair};
 use prefab_rest::mlflow::upload::{Artifact, Record, RunRecord};
 use serde_json::Value;
-use sha2::Digest as _;
 
 /// Fields of a case that are params, by their names in the report.
 pub(super) const PARAMS: &[&str] = &[
@@ -66,41 +66,59 @@ pub(super) const METRICS: &[&str] = &[
 /// Fields that are tags.
 pub(super) const TAGS: &[&str] = &["path", "path_evidence", "provider", "fabric", "ended", "failure"];
 
-/// When the benchmark ran, and what only this machine knows.
+/// Fields that are metrics with a point a round, in the order in which they ran.
+pub(super) const SERIES: &[&str] = &["rounds_us"];
+
+/// The most rounds of a case in its file of raw samples, taken evenly: a record stays some megabytes.
+const MOST_SAMPLES: usize = 2_000;
+
+/// Which benchmark it was, when it ran, and what only this machine knows.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Around {
+    /// What tells this benchmark from every other: the same at each attempt to log it.
+    pub(super) key: String,
     /// Milliseconds since 1970.
     pub(super) start_ms: i64,
     /// Milliseconds since 1970.
     pub(super) end_ms: i64,
-    /// Facts of the machine, `node.<fact>`.
+    /// Facts of the machine, `node.<fact>`, and tags of the user's.
     pub(super) facts: Vec<Pair>,
+    /// The rounds of each case, as far as they are known.
+    pub(super) samples: Vec<Vec<Round>>,
+}
+
+impl Around {
+    /// A benchmark that began at this moment, milliseconds since 1970.
+    pub(super) fn at(start_ms: i64) -> Self {
+        Self { start_ms, end_ms: start_ms, ..Self::default() }
+    }
 }
 
 /// The record of a report, whose text is `json`.
 pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around: &Around) -> Record {
-    let content = format!("{experiment}\n{}\n{:?}\n{json}", around.start_ms, around.facts);
-    let digest = sha2::Sha256::digest(content.as_bytes());
-    let key: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let Around { key, start_ms, end_ms, facts, samples } = around;
     let mut tags = environment(report);
-    tags.extend(around.facts.iter().cloned());
-    let Around { start_ms, end_ms, .. } = *around;
+    tags.push(Pair::new("mlflow.source.name", "prefab-bootstrap"));
+    tags.extend(facts.iter().cloned());
     let children = report.cases.iter().enumerate().map(|(number, case)| RunRecord {
         key: format!("{key}-{number}"),
         name: format!("{} {} {} tokens", case.transport, case.operation, case.prompt_tokens),
-        start_ms,
-        end_ms,
+        start_ms: *start_ms,
+        end_ms: *end_ms,
         is_complete: case.ended == Ended::Complete && case.verified,
         params: pairs(case, PARAMS),
-        metrics: metrics(case, end_ms),
+        // The moment of the start, because it is the same in each state of the record: a point with another one would be
+        // a second point.
+        metrics: metrics(case, *start_ms),
         tags: pairs(case, TAGS).into_iter().chain(tags.iter().cloned()).collect(),
-        artifacts: Vec::new(),
+        artifacts: samples.get(number).map(|rounds| raw(rounds)).into_iter().collect(),
     });
     let children: Vec<RunRecord> = children.collect();
     let parent = RunRecord {
+        key: key.clone(),
         name: format!("bench {} {} cases", report.environment.model, report.cases.len()),
-        key,
-        start_ms,
-        end_ms,
+        start_ms: *start_ms,
+        end_ms: *end_ms,
         is_complete: children.iter().all(|child| child.is_complete),
         params: Vec::new(),
         metrics: Vec::new(),
@@ -112,6 +130,26 @@ pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around:
         }],
     };
     Record { experiment: experiment.to_owned(), parent, children }
+}
+
+/// The rounds of a case as the engine told them: one line a round, all times in nanoseconds.
+fn raw(rounds: &[Round]) -> Artifact {
+    let mut text = "round,prep_ns,post_ns,request_ns,exposed_ns,runs,initiator_bytes,target_bytes,initiator_cpu_ns,\
+                    target_cpu_ns,blocks_verified\n"
+        .to_owned();
+    let step = rounds.len().div_ceil(MOST_SAMPLES).max(1);
+    for round in rounds.iter().step_by(step) {
+        let exposed = round.exposed_ns.map(|ns| ns.to_string()).unwrap_or_default();
+        let Round { number, prep_ns, post_ns, request_ns, runs, initiator_bytes, target_bytes, .. } = round;
+        let Round { initiator_cpu_ns, target_cpu_ns, blocks_verified, .. } = round;
+        text.push_str(&format!(
+            "{number},{prep_ns},{post_ns},{request_ns},{exposed},{runs},{initiator_bytes},{target_bytes},\
+             {initiator_cpu_ns},{target_cpu_ns},{blocks_verified}\n"
+        ));
+    }
+    // The file's own name says where rounds are left out.
+    let path = if step == 1 { "samples.csv".to_owned() } else { format!("samples-every-{step}.csv") };
+    Artifact { path, kind: "text/csv".to_owned(), text }
 }
 
 fn document(case: &Case) -> Value {
@@ -134,7 +172,15 @@ fn metrics(case: &Case, timestamp: i64) -> Vec<Metric> {
         };
         Some(Metric { key: (*name).to_owned(), value, timestamp, step: 0 })
     };
-    METRICS.iter().filter_map(metric).collect()
+    let point = |name: &str, step: usize, value: &Value| {
+        let step = i64::try_from(step).unwrap_or(i64::MAX);
+        Some(Metric { key: name.to_owned(), value: value.as_f64()?, timestamp, step })
+    };
+    let points = |name: &'static str| {
+        let values = document[name].as_array().cloned().unwrap_or_default();
+        values.into_iter().enumerate().filter_map(move |(step, value)| point(name, step, &value)).collect::<Vec<_>>()
+    };
+    METRICS.iter().filter_map(metric).chain(SERIES.iter().flat_map(|name| points(name))).collect()
 }
 
 fn environment(report: &BenchReport) -> Vec<Pair> {
@@ -156,6 +202,7 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::mlflow::spool::Entry;
 
     /// A report of one complete and one failed case.
     pub(crate) fn report() -> BenchReport {
@@ -163,27 +210,76 @@ pub(super) mod tests {
     }
 
     fn around() -> Around {
-        Around { start_ms: 1_000, end_ms: 2_000, facts: vec![Pair::new("node.instance_type", "p5.48xlarge")] }
+        let facts = vec![Pair::new("node.instance_type", "p5.48xlarge")];
+        let samples = vec![vec![Round { number: 1, request_ns: 7, ..Round::default() }]];
+        Around { key: "k".to_owned(), facts, samples, end_ms: 2_000, ..Around::at(1_000) }
+    }
+
+    /// What waits under a key.
+    pub(crate) fn entry(key: &str) -> Entry {
+        let around = Around { key: key.to_owned(), ..around() };
+        Entry::new("http://127.0.0.1:1".to_owned(), record(&report(), "{}", "e", &around))
     }
 
     #[test]
     fn every_field_of_a_case_is_logged_exactly_once() {
-        let case = serde_json::to_value(&report().cases[0]).unwrap();
+        let mut case = report().cases[0].clone();
+        // A field that is left out where it is empty.
+        case.rounds_us = vec![1.0];
+        let case = serde_json::to_value(&case).unwrap();
         let fields: BTreeSet<&str> = case.as_object().unwrap().keys().map(String::as_str).collect();
-        let tables: Vec<&str> = [PARAMS, METRICS, TAGS].concat();
+        let tables: Vec<&str> = [PARAMS, METRICS, TAGS, SERIES].concat();
         assert_eq!(tables.iter().copied().collect::<BTreeSet<_>>(), fields);
         assert_eq!(tables.len(), fields.len());
     }
 
+    /// The table in the README is this one.
     #[test]
-    fn equal_results_have_equal_keys_and_others_do_not() {
-        let report = report();
-        let json = serde_json::to_string(&report).unwrap();
-        let one = record(&report, &json, "e", &around());
-        assert_eq!(one, record(&report, &json, "e", &around()));
-        assert_ne!(one.parent.key, record(&report, &json, "other", &around()).parent.key);
-        let keys: BTreeSet<&String> = one.children.iter().map(|child| &child.key).collect();
-        assert_eq!(keys.len(), report.cases.len());
+    fn each_field_is_documented() {
+        let readme = include_str!("../../../README.md");
+        let section = readme.split("## Results in MLflow").nth(1).unwrap().split("\n## ").next().unwrap();
+        for name in [PARAMS, METRICS, TAGS, SERIES].concat() {
+            assert!(section.contains(&format!("`{name}`")), "{name} is not in the README");
+        }
+    }
+
+    #[test]
+    fn a_later_state_of_a_benchmark_says_the_same_of_what_was_there_before() {
+        let whole = report();
+        let mut first = whole.clone();
+        first.cases.truncate(1);
+        let before = record(&first, "{}", "e", &around());
+        let after = record(&whole, "{}", "e", &Around { end_ms: 9_000, ..around() });
+        assert_eq!(before.parent.key, after.parent.key);
+        let (one, other) = (&before.children[0], &after.children[0]);
+        assert_eq!((&one.key, &one.params, &one.metrics), (&other.key, &other.params, &other.metrics));
+        let keys: BTreeSet<&String> = after.children.iter().map(|child| &child.key).collect();
+        assert_eq!(keys.len(), whole.cases.len());
+    }
+
+    #[test]
+    fn the_report_and_the_raw_samples_are_files() {
+        let record = record(&report(), "{\"a\": 1}", "e", &around());
+        assert_eq!(record.parent.artifacts[0].text, "{\"a\": 1}");
+        let samples = &record.children[0].artifacts[0];
+        assert!(
+            samples.path == "samples.csv" && samples.text.ends_with("\n1,0,0,7,,0,0,0,0,0,0\n"),
+            "{}",
+            samples.text
+        );
+        let many: Vec<Round> = (0..5_000).map(|number| Round { number, ..Round::default() }).collect();
+        assert_eq!((raw(&many).path.as_str(), raw(&many).text.lines().count()), ("samples-every-3.csv", 1 + 1_667));
+        // Nothing is known of the other case's rounds.
+        assert!(record.children[1].artifacts.is_empty());
+    }
+
+    #[test]
+    fn each_round_is_a_point_of_its_own() {
+        let mut report = report();
+        report.cases[0].rounds_us = vec![3.5, 4.5];
+        let record = record(&report, "{}", "e", &around());
+        let points = record.children[0].metrics.iter().filter(|metric| metric.key == "rounds_us");
+        assert_eq!(points.map(|point| (point.step, point.value)).collect::<Vec<_>>(), [(0, 3.5), (1, 4.5)]);
     }
 
     #[test]

@@ -5,5 +5,6 @@ mod command;
 mod elf;
 mod fixture;
 mod machine;
+mod mlflow;
 mod public_bugs;
 mod sources;

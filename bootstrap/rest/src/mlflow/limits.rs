@@ -142,11 +142,12 @@ fn fit(pair: &Pair, most: usize) -> Pair {
     Pair { key: name(&pair.key), value }
 }
 
-/// MLflow takes letters, digits, `_`, `-`, `.`, `/` and blanks in a name.
+/// A name that MLflow takes: letters, digits, `_`, `-`, `.`, `/` and blanks, and no path that means another one, because
+/// some servers keep a metric in a file of its name.
 fn name(text: &str) -> String {
     let is_taken = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ' ');
     let name: String = text.chars().map(|c| if is_taken(c) { c } else { '_' }).take(MOST_NAME).collect();
-    if name.is_empty() { "_".to_owned() } else { name }
+    if name.split('/').any(|part| matches!(part, "" | "." | "..")) { name.replace('/', "_") + "_" } else { name }
 }
 
 #[cfg(test)]
@@ -198,6 +199,8 @@ mod tests {
     fn names_get_the_characters_that_mlflow_takes() {
         assert_eq!(name("a:b\u{fc}(c) d/e"), "a_b__c_ d/e");
         assert_eq!(name(&"x".repeat(300)).len(), 250);
-        assert_eq!(name(""), "_");
+        for (odd, fit) in [("", "_"), ("..", ".._"), ("/a", "_a_"), ("a//b", "a__b_"), ("a/../b", "a_.._b_")] {
+            assert_eq!(name(odd), fit);
+        }
     }
 }
