@@ -41,6 +41,9 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         memory: spec.memory.name().to_owned(),
         layout: plan.layout.name().to_owned(),
         operation: spec.operation,
+        waiting: outcome.path.as_ref().map(|path| path.waiting.clone()),
+        facts: outcome.path.clone(),
+        counters: Vec::new(),
         prompt_tokens: plan.tokens,
         hit_tokens: 0,
         fragmentation: plan.fragmentation,
@@ -59,10 +62,15 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         p90_us: requests.quantile_us(0.9),
         p99_us: requests.quantile_us(0.99),
         p999_us: requests.quantile_us(0.999),
+        latencies: Vec::new(),
+        requests: measured.len() as u64,
+        window_s: None,
         max_us: measured.iter().map(|round| round.request_ns).max().map(|ns| as_f64(ns) / 1e3),
         post_us_p50: posts.quantile_us(0.5),
         prep_us: mean(|round| round.prep_ns).map(|ns| ns / 1e3),
         exposed_us: median(measured.iter().filter_map(|round| round.exposed_ns).map(|ns| as_f64(ns) / 1e3).collect()),
+        start_ms: None,
+        load_ms: None,
         first_transfer_ms: outcome
             .rounds
             .first()
@@ -73,6 +81,7 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         initiator_cpu_s_per_gb: per_gb(|round| round.initiator_cpu_ns),
         target_cpu_s_per_gb: per_gb(|round| round.target_cpu_ns),
         ceiling_gb_per_s: ceiling_gb_per_s(payload_bytes, &measured),
+        ceiling_kind: None,
         ceiling_ratio: ceiling_ratio(&measured),
         blocks_verified,
         verified: !outcome.rounds.is_empty() && blocks_verified == descriptors * outcome.rounds.len() as u64,
@@ -146,7 +155,7 @@ mod tests {
     use super::*;
 
     fn round(number: u64, request_ns: u64, blocking_ns: u64, spinning_ns: u64) -> Round {
-        let run = |waiting, duration_ns| Ceiling { waiting, duration_ns };
+        let run = |waiting, duration_ns| Ceiling { waiting, streams: 1, duration_ns };
         let ceiling_ns = vec![run(Waiting::Blocking, blocking_ns), run(Waiting::Spinning, spinning_ns)];
         Round { number, request_ns, ceiling_ns, ..Round::default() }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use prefab_contract::bench_report::Failure;
-use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
+use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, PathFacts, Role, Round, Start};
 
 use crate::engine::{Engine, Heard, Side};
 use crate::interrupt::Interrupt;
@@ -25,6 +25,8 @@ pub(crate) struct Outcome {
     pub(crate) engine_version: Option<String>,
     /// Connecting and registering, in microseconds, once both were done.
     pub(crate) ready_us: Option<(u64, u64)>,
+    /// What carries the bytes, once the transport was open.
+    pub(crate) path: Option<PathFacts>,
     /// All rounds that were verified, the cold one first.
     pub(crate) rounds: Vec<Round>,
     /// Why it is not complete.
@@ -68,6 +70,8 @@ impl Pair<'_> {
             case: self.case.clone(),
             role,
             deadline_divisor: self.engines.deadline_divisor,
+            barrier: false,
+            fault: None,
         };
         self.running.push(Engine::start(self.engines.program, side, start, self.sender.clone())?);
         Ok(())
@@ -116,12 +120,21 @@ impl Pair<'_> {
                 let started = self.start(Side::Initiator, Role::Initiator { connect: address });
                 return started.err().map(|error| self.failure(Side::Initiator, format!("{error:#}")));
             }
-            Event::Ready { connect_us, registration_us } => outcome.ready_us = Some((connect_us, registration_us)),
+            Event::Ready { connect_us, registration_us, path, .. } => {
+                outcome.ready_us = Some((connect_us, registration_us));
+                outcome.path = Some(path);
+            }
             Event::Round(round) => {
                 on_round(&round);
                 outcome.rounds.push(round);
             }
-            Event::Stage { .. } | Event::Progress { .. } | Event::Finished {} => {}
+            Event::Stage { .. }
+            | Event::Progress { .. }
+            | Event::AtBarrier { .. }
+            | Event::Requests(_)
+            | Event::Steady(_)
+            | Event::Counters { .. }
+            | Event::Finished {} => {}
             Event::Unavailable { reason } => {
                 return Some(Failure { unavailable: true, ..self.failure(side, reason) });
             }
