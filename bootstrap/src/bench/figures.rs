@@ -1,12 +1,13 @@
 //! Rounds become the figures of a case. Pure.
 
 use hdrhistogram::Histogram;
-use prefab_contract::bench_report::{Case, Ended, Mode, Semantics, samples_for_quantile};
-use prefab_contract::engine::{self, CaseSpec, Operation, Round, Transport, Waiting};
-use prefab_contract::path::Path;
+use prefab_contract::bench_report::{Case, Ended, Mode, Semantics, SideCounter, samples_for_quantile};
+use prefab_contract::engine::{self, CaseSpec, Counter, Operation, Round, Waiting};
+use prefab_contract::path::{self, Carried};
 
 use super::local::Outcome;
 use super::options::Plan;
+use crate::engine::Side;
 
 /// The figures of one case.
 pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
@@ -27,13 +28,12 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
             .then(|| measured.iter().map(|round| as_f64(value(round))).sum::<f64>() / as_f64(measured.len() as u64))
     };
     let blocks_verified: u64 = outcome.rounds.iter().map(|round| round.blocks_verified).sum();
-    let transport = spec.transport.name().to_owned();
+    let carried = carried(spec, outcome);
     Case {
-        path: path(spec.transport, outcome).name().to_owned(),
-        path_evidence: outcome.carried.as_ref().map(|carried| carried.evidence.clone()),
-        transport,
-        provider: outcome.fabric.as_ref().map(|fabric| fabric.provider.clone()),
-        fabric: outcome.fabric.clone(),
+        path: carried.path.name().to_owned(),
+        path_evidence: Some(carried.evidence),
+        transport: spec.transport.name().to_owned(),
+        provider: outcome.path.as_ref().and_then(|path| path.provider.clone()),
         semantics: match spec.operation {
             Operation::Read | Operation::Write => Semantics::OneSided,
             Operation::Packed => Semantics::ReceiverAssisted,
@@ -46,6 +46,9 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         memory: spec.memory.name().to_owned(),
         layout: plan.layout.name().to_owned(),
         operation: spec.operation,
+        waiting: outcome.path.as_ref().map(|path| path.waiting.clone()),
+        facts: outcome.path.clone(),
+        counters: outcome.counters.iter().map(of_side).collect(),
         prompt_tokens: plan.tokens,
         hit_tokens: 0,
         fragmentation: plan.fragmentation,
@@ -64,10 +67,15 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         p90_us: requests.quantile_us(0.9),
         p99_us: requests.quantile_us(0.99),
         p999_us: requests.quantile_us(0.999),
+        latencies: Vec::new(),
+        requests: measured.len() as u64,
+        window_s: None,
         max_us: measured.iter().map(|round| round.request_ns).max().map(|ns| as_f64(ns) / 1e3),
         post_us_p50: posts.quantile_us(0.5),
         prep_us: mean(|round| round.prep_ns).map(|ns| ns / 1e3),
         exposed_us: median(measured.iter().filter_map(|round| round.exposed_ns).map(|ns| as_f64(ns) / 1e3).collect()),
+        start_ms: None,
+        load_ms: None,
         first_transfer_ms: outcome
             .rounds
             .first()
@@ -81,6 +89,7 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
         initiator_cpu_s_per_gb: per_gb(|round| round.initiator_cpu_ns),
         target_cpu_s_per_gb: per_gb(|round| round.target_cpu_ns),
         ceiling_gb_per_s: ceiling_gb_per_s(payload_bytes, &measured),
+        ceiling_kind: None,
         ceiling_ratio: ceiling_ratio(&measured),
         blocks_verified,
         verified: !outcome.rounds.is_empty() && blocks_verified == descriptors * outcome.rounds.len() as u64,
@@ -89,14 +98,17 @@ pub(crate) fn figures(plan: &Plan, spec: &CaseSpec, outcome: &Outcome) -> Case {
     }
 }
 
-/// What carried the bytes. A case that was cut short has no proof; the engine's own transports need none.
-fn path(transport: Transport, outcome: &Outcome) -> Path {
-    match (&outcome.carried, transport) {
-        (Some(carried), _) => carried.path,
-        (None, Transport::BuiltinTcp) => Path::BuiltinTcp,
-        (None, Transport::BuiltinVm) => Path::BuiltinVm,
-        (None, _) => Path::Inconclusive,
-    }
+/// What carried the bytes of all rounds, the cold one among them.
+fn carried(spec: &CaseSpec, outcome: &Outcome) -> Carried {
+    let initiators: Vec<Counter> =
+        outcome.counters.iter().filter(|(side, _)| *side == Side::Initiator).map(|(_, it)| it.clone()).collect();
+    let moved_bytes = outcome.rounds.iter().map(|round| round.initiator_bytes).sum();
+    path::carried(spec.transport, spec.operation, outcome.path.as_ref(), &initiators, moved_bytes)
+}
+
+fn of_side((side, counter): &(Side, Counter)) -> SideCounter {
+    let Counter { device, name, moved } = counter.clone();
+    SideCounter { side: side.name().to_owned(), device, name, moved }
 }
 
 /// The best plain loop, by its median.
@@ -164,7 +176,7 @@ mod tests {
     use super::*;
 
     fn round(number: u64, request_ns: u64, blocking_ns: u64, spinning_ns: u64) -> Round {
-        let run = |waiting, duration_ns| Ceiling { waiting, duration_ns };
+        let run = |waiting, duration_ns| Ceiling { waiting, streams: 1, duration_ns };
         let ceiling_ns = vec![run(Waiting::Blocking, blocking_ns), run(Waiting::Spinning, spinning_ns)];
         Round { number, request_ns, ceiling_ns, ..Round::default() }
     }

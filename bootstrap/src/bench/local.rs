@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use prefab_contract::bench_report::Failure;
-use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
-use prefab_contract::path::{Carried, OpenedFabric};
+use prefab_contract::engine::{CaseSpec, Counter, Event, MESSAGE_VERSION, PairKey, PathFacts, Role, Round, Start};
 
 use crate::engine::{Engine, Heard, Side};
 use crate::interrupt::Interrupt;
@@ -26,10 +25,10 @@ pub(crate) struct Outcome {
     pub(crate) engine_version: Option<String>,
     /// Connecting and registering, in microseconds, once both were done.
     pub(crate) ready_us: Option<(u64, u64)>,
-    /// What the initiator opened of libfabric.
-    pub(crate) fabric: Option<OpenedFabric>,
-    /// What carried the bytes, once all rounds were over.
-    pub(crate) carried: Option<Carried>,
+    /// What carries the bytes, once the transport was open.
+    pub(crate) path: Option<PathFacts>,
+    /// How much the counters of the devices moved at both ends.
+    pub(crate) counters: Vec<(Side, Counter)>,
     /// All rounds that were verified, the cold one first.
     pub(crate) rounds: Vec<Round>,
     /// Why it is not complete.
@@ -73,6 +72,8 @@ impl Pair<'_> {
             case: self.case.clone(),
             role,
             deadline_divisor: self.engines.deadline_divisor,
+            barrier: false,
+            fault: None,
         };
         self.running.push(Engine::start(self.engines.program, side, start, self.sender.clone())?);
         Ok(())
@@ -121,14 +122,23 @@ impl Pair<'_> {
                 let started = self.start(Side::Initiator, Role::Initiator { connect: address });
                 return started.err().map(|error| self.failure(Side::Initiator, format!("{error:#}")));
             }
-            Event::Ready { connect_us, registration_us } => outcome.ready_us = Some((connect_us, registration_us)),
-            Event::Opened(fabric) => outcome.fabric = Some(*fabric),
-            Event::Carried(carried) => outcome.carried = Some(carried),
+            Event::Ready { connect_us, registration_us, path, .. } => {
+                outcome.ready_us = Some((connect_us, registration_us));
+                outcome.path = Some(path);
+            }
+            Event::Counters { counters } => {
+                outcome.counters.extend(counters.into_iter().map(|counter| (side, counter)))
+            }
             Event::Round(round) => {
                 on_round(&round);
                 outcome.rounds.push(round);
             }
-            Event::Stage { .. } | Event::Progress { .. } | Event::Finished {} => {}
+            Event::Stage { .. }
+            | Event::Progress { .. }
+            | Event::AtBarrier { .. }
+            | Event::Requests(_)
+            | Event::Steady(_)
+            | Event::Finished {} => {}
             Event::Unavailable { reason } => {
                 return Some(Failure { unavailable: true, ..self.failure(side, reason) });
             }

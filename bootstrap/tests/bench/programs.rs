@@ -116,7 +116,15 @@ pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
 
 /// A start command with deadlines divided by ten.
 pub(crate) fn start(case: CaseSpec, role: Role, key: u8) -> Start {
-    Start { version: MESSAGE_VERSION, pair_key: PairKey::from_bytes([key; 32]), case, role, deadline_divisor: 10 }
+    Start {
+        version: MESSAGE_VERSION,
+        pair_key: PairKey::from_bytes([key; 32]),
+        case,
+        role,
+        deadline_divisor: 10,
+        barrier: false,
+        fault: None,
+    }
 }
 
 /// An engine run by hand; killed when dropped.

@@ -20,9 +20,6 @@ const YIELD: Duration = Duration::from_micros(200);
 /// The pause between questions after that.
 const PAUSE: Duration = Duration::from_micros(50);
 
-/// The longest sleep, in milliseconds, so that the caller looks around now and then.
-const SLEEP_MS: i32 = 100;
-
 /// How this end waits, and since when.
 pub(super) struct Sleeper {
     how: Sleep,
@@ -49,39 +46,50 @@ impl Sleeper {
         self.idle_since = None;
     }
 
-    /// Nothing completed: returns when it is worth asking again. `may_sleep` if a completion is sure to wake the queue.
-    /// Completions that a sleeping call brings lie in `completions`; their number is returned.
+    /// Nothing completed: returns when it is worth asking again, at the latest after `patience`. `may_sleep` if a completion
+    /// is sure to wake the queue. Completions that a sleeping call brings lie in `completions`; their number is returned.
     ///
     /// # Errors
     /// The queue broke.
-    pub(super) fn wait(&mut self, objects: &Objects, completions: &mut Completions, may_sleep: bool) -> Result<usize> {
+    pub(super) fn wait(
+        &mut self,
+        objects: &Objects,
+        completions: &mut Completions,
+        may_sleep: bool,
+        patience: Duration,
+    ) -> Result<usize> {
         let idle = self.idle_since.get_or_insert_with(Instant::now).elapsed();
         if idle < SPIN {
             std::hint::spin_loop();
             return Ok(0);
         }
         match self.how {
-            Sleep::Sread if may_sleep => match completions.read_sleeping(objects, SLEEP_MS)? {
+            Sleep::Sread if may_sleep => match completions.read_sleeping(objects, milliseconds(patience))? {
                 Some(count) => return Ok(count),
                 None => self.how = Sleep::None,
             },
             Sleep::Fd(descriptor) if may_sleep => {
                 if objects.may_sleep() {
-                    sleep_on(descriptor)?;
+                    sleep_on(descriptor, patience)?;
                 }
             }
             _ if idle < YIELD => std::thread::yield_now(),
-            _ => std::thread::sleep(PAUSE),
+            _ => std::thread::sleep(PAUSE.min(patience)),
         }
         Ok(0)
     }
 }
 
+/// Rounded down, so that a short patience does not become a long sleep; at least one, which is the shortest there is.
+fn milliseconds(patience: Duration) -> i32 {
+    i32::try_from(patience.as_millis()).unwrap_or(i32::MAX).max(1)
+}
+
 #[allow(unsafe_code)]
-fn sleep_on(descriptor: i32) -> Result<()> {
+fn sleep_on(descriptor: i32, patience: Duration) -> Result<()> {
     // SAFETY: the descriptor belongs to a queue that is open as long as its sleeper waits.
     let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
-    let time = Timespec { tv_sec: 0, tv_nsec: i64::from(SLEEP_MS) * 1_000_000 };
+    let time = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
     match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&time)) {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error).context("waiting for the completion queue"),
