@@ -136,7 +136,16 @@ pub(crate) struct Engine {
 impl Engine {
     /// Starts an engine and writes one line to it.
     pub(crate) fn with_line(line: &str) -> Self {
-        let mut command = Command::new(engine_path());
+        Self::with_command(&mut Command::new(engine_path()), line)
+    }
+
+    /// Starts an engine with its case and another libfabric than this machine's.
+    pub(crate) fn with_library(start: Start, library: &std::path::Path) -> Self {
+        let line = serde_json::to_string(&engine::Command::Start(start)).unwrap() + "\n";
+        Self::with_command(Command::new(engine_path()).env("PREFAB_LIBFABRIC", library), &line)
+    }
+
+    fn with_command(command: &mut Command, line: &str) -> Self {
         let mut child = command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         // An engine that refuses may be gone before the line is through.
         let _refused = child.stdin.as_mut().unwrap().write_all(line.as_bytes());
@@ -164,11 +173,16 @@ impl Engine {
     }
 
     /// The last event, after the engine ended.
-    pub(crate) fn last_event(mut self) -> Event {
+    pub(crate) fn last_event(self) -> Event {
+        self.all_events().pop().expect("no event")
+    }
+
+    /// All events that are left, after the engine ended.
+    pub(crate) fn all_events(mut self) -> Vec<Event> {
         let mut text = String::new();
         self.events.read_to_string(&mut text).unwrap();
         self.child.wait().unwrap();
-        serde_json::from_str(text.lines().last().expect("no event")).unwrap()
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 

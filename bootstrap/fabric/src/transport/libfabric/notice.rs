@@ -20,7 +20,7 @@ pub(super) const SPILL: u64 = 2 * SENT;
 /// Bytes of a page with both.
 pub(super) const PAGE_BYTES: u64 = SPILL + 64;
 
-/// What is told about a handle. While it is not complete there is no other notice of it, so its slot is not written again.
+/// What is told about a handle. While it is not complete its slot is not written again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Notice {
     /// How often the handle was posted before.
@@ -83,7 +83,16 @@ impl Tag {
 
     /// Whether it belongs to the handle's posting number `sequence`.
     pub(super) fn is_of(self, sequence: u64) -> bool {
-        self.sequence == sequence & ((1 << SEQUENCE_BITS) - 1)
+        self.distance(sequence) == 0
+    }
+
+    /// Whether it belongs to an earlier posting of the handle, as far as its bits tell.
+    pub(super) fn is_before(self, sequence: u64) -> bool {
+        (1..1 << (SEQUENCE_BITS - 1)).contains(&self.distance(sequence))
+    }
+
+    fn distance(self, sequence: u64) -> u64 {
+        sequence.wrapping_sub(self.sequence) & ((1 << SEQUENCE_BITS) - 1)
     }
 }
 
@@ -137,7 +146,10 @@ mod tests {
             prop_assert!(data <= u64::from(u32::MAX));
             let found = Tag::decode(data).unwrap();
             prop_assert_eq!((found.meaning, found.handle), (meaning, handle));
-            prop_assert!(found.is_of(sequence) && !found.is_of(sequence.wrapping_add(1)));
+            prop_assert!(found.is_of(sequence) && !found.is_before(sequence));
+            let (later, earlier) = (sequence.wrapping_add(9), sequence.wrapping_sub(9));
+            prop_assert!(found.is_before(later) && !found.is_of(later));
+            prop_assert!(!found.is_before(earlier) && !found.is_of(earlier));
         }
     }
 
