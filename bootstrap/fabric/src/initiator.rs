@@ -24,7 +24,7 @@ use crate::transport::memory::Pool;
 use crate::transport::{Unavailable, check};
 use crate::watch::Watch;
 use flows::Flows;
-use opening::Peer;
+use opening::{InitiatorEnd, Peer};
 
 /// How long to look for the target's own words after its transport broke.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
@@ -37,8 +37,17 @@ pub(crate) fn run(start: &Start, connect: SocketAddr, commands: &Commands, watch
     watch.enter(Stage::Connect, 0);
     let begin = Instant::now();
     let (mut peer, mut control) = connect_to(connect, &start.pair_key, watch)?;
-    let result = measure(start, commands, &mut control, &mut peer, begin, watch);
-    result.map_err(|error| explain(error, control, watch))
+    // Kept until the target knows the end: connections that break without a word would hide it.
+    let mut held = Held::default();
+    let result = measure(start, commands, &mut control, &mut peer, begin, watch, &mut held);
+    result.map_err(|error| explain(error, &mut control, watch))
+}
+
+/// What a case takes; given back in this order.
+#[derive(Default)]
+struct Held {
+    end: Option<InitiatorEnd>,
+    pool: Option<Pool>,
 }
 
 fn connect_to<'a>(connect: SocketAddr, key: &'a PairKey, watch: &Arc<Watch>) -> Result<(Peer<'a>, Control)> {
@@ -54,6 +63,7 @@ fn measure(
     peer: &mut Peer<'_>,
     begin: Instant,
     watch: &Arc<Watch>,
+    held: &mut Held,
 ) -> Result<()> {
     let case = &start.case;
     check(case)?;
@@ -64,17 +74,17 @@ fn measure(
 
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let begin = Instant::now();
-    let mut pool = Pool::for_case(case)?;
+    let pool = held.pool.insert(Pool::for_case(case)?);
     pool.touch();
     let registration_us = microseconds(begin.elapsed());
     let access = registered(control)?;
     let begin = Instant::now();
-    let end = opening::open(case, access, peer, watch)?;
+    let end = held.end.insert(opening::open(case, access, peer, watch)?);
     connect_us += microseconds(begin.elapsed());
     let path = end.streams.facts();
     emit(&Event::Ready { load_us: 0, connect_us, registration_us, path });
 
-    let mut flows = Flows { start, case, commands, control, pool: &mut pool, end, watch };
+    let mut flows = Flows { start, case, commands, control, pool, end, watch };
     match case.mode {
         Mode::Request { until, .. } => rounds::run(&mut flows, until)?,
         Mode::Steady { .. } => steady::run(&mut flows)?,
@@ -92,7 +102,7 @@ fn registered(control: &mut Control) -> Result<Access> {
 }
 
 /// Tells the target, and prefers the target's own words to the broken connection that they caused.
-fn explain(error: anyhow::Error, mut control: Control, watch: &Watch) -> anyhow::Error {
+fn explain(error: anyhow::Error, control: &mut Control, watch: &Watch) -> anyhow::Error {
     if error.is::<PeerEnded>() {
         return error;
     }

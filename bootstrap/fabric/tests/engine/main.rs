@@ -1,0 +1,10 @@
+//! Engines as processes, without their supervisor. Nothing here asserts on time except on the bounds within which everything
+//! ends.
+
+mod cases;
+mod ends;
+mod faults;
+mod pair;
+mod program;
+mod refusals;
+mod vm;
