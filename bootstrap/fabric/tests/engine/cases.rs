@@ -10,7 +10,8 @@ const NO_CEILINGS: u64 = 0;
 
 /// The case with another mode, its pool large enough.
 fn with_mode(case: CaseSpec, mode: Mode) -> CaseSpec {
-    CaseSpec { mode, shape: case.shape.clone().with_room_for(mode.room()).unwrap(), ..case }
+    let shape = case.shape.with_room_for(mode.room()).unwrap();
+    CaseSpec { mode, shape, ..case }
 }
 
 fn rounds(outstanding: u32, rounds: u64) -> Mode {

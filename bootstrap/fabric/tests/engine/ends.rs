@@ -43,7 +43,7 @@ fn silence(divisor: u32) -> Duration {
 /// hour and do little, because many run at once.
 fn disturbed(number: usize) -> CaseSpec {
     let case = case(Transport::BUILTIN[number % 2], Operation::ALL[number / 2 % 3]);
-    let (mode, schedule) = if number / 6 % 2 == 0 {
+    let (mode, schedule) = if (number / 6).is_multiple_of(2) {
         let schedule = Schedule { prefill_ms: 30, parts: 3, cut: Cut::Tokens };
         (Mode::Request { outstanding: 1, until: Until::Milliseconds(3_600_000) }, Some(schedule))
     } else {

@@ -50,11 +50,11 @@ impl Said {
 
     /// The rounds, the cold one first.
     pub(crate) fn rounds(&self) -> Vec<&Round> {
-        let round = |event| match event {
-            &Event::Round(ref round) => Some(round),
+        let rounds = self.initiator.iter().filter_map(|event| match event {
+            Event::Round(round) => Some(round),
             _ => None,
-        };
-        self.initiator.iter().filter_map(round).collect()
+        });
+        rounds.collect()
     }
 
     /// The steady flow.

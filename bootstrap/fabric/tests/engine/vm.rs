@@ -56,9 +56,10 @@ fn refused(target: Engine, initiator: Engine) -> String {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
 fn another_user_and_a_target_that_is_not_dumpable_are_named() {
     if !is_root() {
-        println!("Skipped: only root starts engines as other users.");
+        eprintln!("skipped: only root starts engines as other users");
         return;
     }
     let engines = Everybodys::copy();
