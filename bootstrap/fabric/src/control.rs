@@ -45,8 +45,8 @@ pub(crate) enum Message {
     Check { flow: u64 },
     /// That.
     Checked { target_bytes: u64, target_cpu_ns: u64, blocks_verified: u64 },
-    /// Make ready for one plain loop on so many streams.
-    Ceiling { waiting: Waiting, streams: u32 },
+    /// Make ready for one plain loop over the flow's pieces on so many streams.
+    Ceiling { flow: u64, waiting: Waiting, streams: u32 },
     /// The target runs it.
     CeilingReady {},
     /// No flow follows.

@@ -25,7 +25,7 @@ use crate::transport::memory::Pool;
 use crate::transport::{Unavailable, check};
 use crate::watch::Watch;
 use flows::Flows;
-use opening::Peer;
+use opening::{InitiatorEnd, Peer};
 
 /// How long to look for the target's own words after its transport broke.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
@@ -38,8 +38,17 @@ pub(crate) fn run(start: &Start, connect: SocketAddr, commands: &Commands, watch
     watch.enter(Stage::Connect, 0);
     let begin = Instant::now();
     let (mut peer, mut control) = connect_to(connect, &start.pair_key, watch)?;
-    let result = measure(start, commands, &mut control, &mut peer, begin, watch);
-    result.map_err(|error| explain(error, control, watch))
+    // Kept until the target knows the end: connections that break without a word would hide it.
+    let mut held = Held::default();
+    let result = measure(start, commands, &mut control, &mut peer, begin, watch, &mut held);
+    result.map_err(|error| explain(error, &mut control, watch))
+}
+
+/// What a case takes; given back in this order.
+#[derive(Default)]
+struct Held {
+    end: Option<InitiatorEnd>,
+    pool: Option<Pool>,
 }
 
 fn connect_to<'a>(connect: SocketAddr, key: &'a PairKey, watch: &Arc<Watch>) -> Result<(Peer<'a>, Control)> {
@@ -55,6 +64,7 @@ fn measure(
     peer: &mut Peer<'_>,
     begin: Instant,
     watch: &Arc<Watch>,
+    held: &mut Held,
 ) -> Result<()> {
     let case = &start.case;
     check(case)?;
@@ -65,18 +75,18 @@ fn measure(
 
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let begin = Instant::now();
-    let mut pool = Pool::for_case(case)?;
+    let pool = held.pool.insert(Pool::for_case(case)?);
     pool.touch();
     let mapping = begin.elapsed();
     let access = registered(control)?;
     let begin = Instant::now();
-    let end = opening::open(case, access, &pool, control, peer, watch)?;
+    let end = held.end.insert(opening::open(case, access, pool, control, peer, watch)?);
     connect_us += microseconds(begin.elapsed().saturating_sub(end.load + end.registration));
     let (load_us, registration_us) = (microseconds(end.load), microseconds(mapping + end.registration));
     emit(&Event::Ready { load_us, connect_us, registration_us, path: end.streams.facts() });
     let counters = Counters::of(&end.cards);
 
-    let mut flows = Flows { start, case, commands, control, pool: &mut pool, end, watch };
+    let mut flows = Flows { start, case, commands, control, pool, end, watch };
     match case.mode {
         Mode::Request { until, .. } => rounds::run(&mut flows, until)?,
         Mode::Steady { .. } => steady::run(&mut flows)?,
@@ -95,7 +105,7 @@ fn registered(control: &mut Control) -> Result<Access> {
 }
 
 /// Tells the target, and prefers the target's own words to the broken connection that they caused.
-fn explain(error: anyhow::Error, mut control: Control, watch: &Watch) -> anyhow::Error {
+fn explain(error: anyhow::Error, control: &mut Control, watch: &Watch) -> anyhow::Error {
     if error.is::<PeerEnded>() {
         return error;
     }

@@ -17,6 +17,7 @@ use crate::gate::Gate;
 use crate::transport::memory::Pool;
 use crate::transport::{Unavailable, check};
 use crate::watch::Watch;
+use opening::TargetEnd;
 use served::Case;
 
 /// Runs the case for whichever peer holds the key.
@@ -28,11 +29,20 @@ pub(crate) fn run(start: &Start, listen: SocketAddr, watch: &Arc<Watch>) -> Resu
     let mut gate = Gate::open(listen, start.pair_key.clone())?;
     emit(&Event::Listening { address: gate.address() });
     let mut control = Control::new(gate.admit(Purpose::Control, || Ok(()))?, watch)?;
-    let result = serve(start, gate, &mut control, watch);
+    // Kept until the initiator knows the end: connections that break without a word would hide it.
+    let mut held = Held::default();
+    let result = serve(start, gate, &mut control, watch, &mut held);
     result.map_err(|error| explain(error, &mut control, watch))
 }
 
-fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>) -> Result<()> {
+/// What a case takes; given back in this order.
+#[derive(Default)]
+struct Held {
+    end: Option<TargetEnd>,
+    pool: Option<Pool>,
+}
+
+fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>, held: &mut Held) -> Result<()> {
     let case = &start.case;
     let (theirs, pid) = match control.receive()? {
         Message::Agree { case, pid } => (case, pid),
@@ -42,16 +52,15 @@ fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch
     check(case)?;
     control.send(&Message::Agreed {})?;
     watch.enter(Stage::Register, case.shape.pool_bytes());
-    let mut pool = Pool::for_case(case)?;
+    let pool = held.pool.insert(Pool::for_case(case)?);
     pool.touch();
-    let end = opening::open(start, &pool, pid, &mut gate, control, watch)?;
+    let end = held.end.insert(opening::open(start, pool, pid, &mut gate, control, watch)?);
     drop(gate);
     let counters = Counters::of(&end.cards);
-    let mut served = Case { start, case, control, pool: &mut pool, end, watch };
-    served.run()?;
+    Case { start, case, control, pool, end, watch }.run()?;
     emit(&Event::Counters { counters: counters.moved() });
     // Whoever reads `Finished` can reach this memory no more.
-    drop(served);
+    drop(held.end.take());
     control.send(&Message::Finished {})
 }
 

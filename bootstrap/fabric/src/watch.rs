@@ -29,8 +29,13 @@ pub(crate) struct Watch {
     posted: AtomicU64,
     completed: AtomicU64,
     samples: Mutex<Option<Arc<Samples>>>,
+    /// Tells the peer why this end gives up.
+    tell: Mutex<Option<Tell>>,
     deadline_divisor: u32,
 }
+
+/// Tells somebody the stage and the cause of a failure.
+pub(crate) type Tell = Box<dyn Fn(Stage, &str) + Send>;
 
 #[derive(Clone, Copy)]
 struct Current {
@@ -50,6 +55,7 @@ impl Watch {
             posted: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             samples: Mutex::new(None),
+            tell: Mutex::new(None),
             deadline_divisor: deadline_divisor.max(1),
         })
     }
@@ -70,7 +76,17 @@ impl Watch {
 
     /// Enters a stage that works through `bytes`.
     pub(crate) fn enter(&self, stage: Stage, bytes: u64) {
-        let deadline_ms = stage.deadline_ms(bytes) / u64::from(self.deadline_divisor);
+        self.enter_for(stage, stage.deadline_ms(bytes));
+    }
+
+    /// Enters the transfer at the end that knows less of it: it gives up a fifth later, so that the other one, which can say what
+    /// is missing, does so first.
+    pub(crate) fn enter_transfer_of_peer(&self) {
+        self.enter_for(Stage::Transfer, Stage::Transfer.deadline_ms(0) * 6 / 5);
+    }
+
+    fn enter_for(&self, stage: Stage, undivided_ms: u64) {
+        let deadline_ms = undivided_ms / u64::from(self.deadline_divisor);
         let allowed = Duration::from_millis(deadline_ms);
         *lock(&self.current) = Current { stage, allowed, since: Instant::now(), is_resting: false };
         emit(&Event::Stage { stage, deadline_ms });
@@ -84,6 +100,11 @@ impl Watch {
     /// By how much deadlines are divided.
     pub(crate) fn deadline_divisor(&self) -> u32 {
         self.deadline_divisor
+    }
+
+    /// How long a transfer may go without progress.
+    pub(crate) fn transfer_deadline(&self) -> Duration {
+        Duration::from_millis(Stage::Transfer.deadline_ms(0)) / self.deadline_divisor
     }
 
     /// Counts payload bytes that this end sent or placed: with the peer's count the only progress there is.
@@ -113,7 +134,7 @@ impl Watch {
         current.is_resting = current.stage == Stage::Transfer;
         if current.is_resting && current.since.elapsed() >= REST_INTERVAL {
             current.since = Instant::now();
-            let deadline_ms = Stage::Transfer.deadline_ms(0) / u64::from(self.deadline_divisor);
+            let deadline_ms = u64::try_from(current.allowed.as_millis()).unwrap_or(u64::MAX);
             emit(&Event::Stage { stage: Stage::Transfer, deadline_ms });
         }
     }
@@ -126,6 +147,11 @@ impl Watch {
     /// Whether nothing is due.
     pub(crate) fn is_resting(&self) -> bool {
         lock(&self.current).is_resting
+    }
+
+    /// Whom to tell when this end gives up.
+    pub(crate) fn tell_with(&self, tell: Tell) {
+        *lock(&self.tell) = Some(tell);
     }
 
     /// Reports these samples from now on, as they come.
@@ -141,8 +167,12 @@ impl Watch {
 
     /// Ends the process with a reason, whatever the main thread hangs in.
     pub(crate) fn fail(&self, cause: String) -> ! {
+        let stage = self.stage();
         self.report_rest();
-        emit_last(&Event::Failed { stage: self.stage(), cause });
+        if let Some(tell) = &*lock(&self.tell) {
+            tell(stage, &cause);
+        }
+        emit_last(&Event::Failed { stage, cause });
         std::process::exit(1)
     }
 

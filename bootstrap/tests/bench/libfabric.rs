@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use prefab_contract::bench_report::{BenchReport, Case, Ended};
-use prefab_contract::engine::{CaseSpec, Cut, Event, Mode, Operation, Role, Schedule, Transport, Until};
+use prefab_contract::engine::Transport;
 use prefab_contract::probe::Probe;
 
-use crate::programs::{Engine, bench, case, engine_path, report, start};
+use crate::programs::{bench, engine_path, report};
 use crate::stub::{Stub, is_here};
 
 /// Runs a benchmark on a stub that behaves as `settings` say.
@@ -221,56 +221,6 @@ fn the_providers_of_this_machine_move_every_block() {
         for case in &report.cases {
             assert!(case.verified && case.ended == Ended::Complete, "{case:?}");
             assert_eq!((case.path.as_str(), case.provider.as_deref()), (path, Some(transport)), "{case:?}");
-        }
-    }
-}
-
-/// Runs one case on two engines with this library, and gives the initiator's events.
-fn run(case: &CaseSpec, library: &Path) -> Vec<Event> {
-    let listen = "127.0.0.1:0".parse().unwrap();
-    let mut target = Engine::with_library(start(case.clone(), Role::Target { listen }, 1), library);
-    let connect = target.wait_for(|event| match event {
-        Event::Listening { address } => Some(*address),
-        _ => None,
-    });
-    let initiator = Engine::with_library(start(case.clone(), Role::Initiator { connect }, 1), library);
-    let events = initiator.all_events();
-    assert_eq!(events.last(), Some(&Event::Finished {}), "{:?}", target.last_event());
-    events
-}
-
-#[test]
-fn streams_requests_parts_and_steady_flows_are_verified_over_libfabric() {
-    if !is_here() {
-        return;
-    }
-    let nasty = Stub::new("devices 2\nreorder 1\nhold_us 200\ndelay_us 200\neagain_ppm 100000\nwait 0");
-    let ordered = Stub::new("provider tcp\niov 4\nhold_us 200\nmanual 1");
-    for (stub, transport) in [(&nasty, Transport::EfaDirect), (&nasty, Transport::Efa), (&ordered, Transport::Tcp)] {
-        for operation in [Operation::Read, Operation::Write] {
-            let base = case(transport, operation);
-            let shape = base.shape.clone().with_room_for(6).unwrap();
-            let rounds = Mode::Request { outstanding: 3, until: Until::Rounds(2) };
-            let many = CaseSpec { streams: 3, mode: rounds, shape: shape.clone(), ..base.clone() };
-            let schedule = Some(Schedule { prefill_ms: 20, parts: 3, cut: Cut::Layers });
-            let in_parts = CaseSpec { schedule, ..many.clone() };
-            for case in [&many, &in_parts] {
-                let events = run(case, &stub.path());
-                let blocks = events.iter().filter_map(|event| match event {
-                    Event::Round(round) => Some(round.blocks_verified),
-                    _ => None,
-                });
-                assert_eq!(blocks.collect::<Vec<_>>(), [3 * case.shape.descriptors(); 3]);
-            }
-            let mode = Mode::Steady { outstanding: 2, ramp_ms: 50, window_ms: 300, rate_per_1000_s: None };
-            let events = run(&CaseSpec { streams: 2, mode, shape, ..base }, &stub.path());
-            let steady = events.iter().find_map(|event| match event {
-                Event::Steady(steady) => Some(steady),
-                _ => None,
-            });
-            let steady = steady.expect("a steady flow");
-            assert!(steady.requests_verified >= 3 && steady.requests > 0, "{steady:?}");
-            assert_eq!(steady.initiator_bytes, steady.target_bytes);
         }
     }
 }

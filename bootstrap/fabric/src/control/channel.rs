@@ -62,6 +62,13 @@ impl Control {
             heard: Mutex::new(Heard { at: Instant::now(), ended: None, is_finishing: false }),
         });
         let writer = Arc::new(Mutex::new(stream));
+        let last_word = Arc::clone(&writer);
+        watch.tell_with(Box::new(move |stage, cause| {
+            // Whoever holds the writer hangs in it, and the peer will find out by itself.
+            if let Ok(mut writer) = last_word.try_lock() {
+                drop(wire::write(&mut *writer, &Message::Failed { stage, cause: cause.to_owned() }));
+            }
+        }));
         let (sender, inbox) = channel();
         let listening = Arc::clone(&shared);
         std::thread::spawn(move || listening.listen(&mut reader, &sender));
@@ -159,8 +166,9 @@ impl Shared {
     fn end(&self, error: &anyhow::Error) {
         let mut heard = lock(&self.heard);
         if !heard.is_finishing {
-            heard.ended = Some((Instant::now(), format!("{error:#}")));
-            self.flow.break_off();
+            let reason = format!("{error:#}");
+            self.flow.break_off(&reason);
+            heard.ended = Some((Instant::now(), reason));
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Flows<'a> {
     pub(super) commands: &'a Commands,
     pub(super) control: &'a mut Control,
     pub(super) pool: &'a mut Pool,
-    pub(super) end: InitiatorEnd,
+    pub(super) end: &'a mut InitiatorEnd,
     pub(super) watch: &'a Arc<Watch>,
 }
 
@@ -124,7 +124,7 @@ impl Flows<'_> {
     ///
     /// # Errors
     /// The target's end.
-    pub(super) fn ceilings(&mut self, plan: &FlowPlan<'_>) -> Result<Vec<Ceiling>> {
+    pub(super) fn ceilings(&mut self, number: u64, plan: &FlowPlan<'_>) -> Result<Vec<Ceiling>> {
         let mut durations = Vec::new();
         if !self.case.ceilings {
             return Ok(durations);
@@ -134,7 +134,7 @@ impl Flows<'_> {
             // The very same preparation as for the transport: what was checked or moved just before leaves other page
             // tables and blocks in the caches, which made plain loops seem up to 15 percent slower than they are.
             self.watch.enter(Stage::Fill, plan.data_bytes());
-            self.control.send(&Message::Ceiling { waiting, streams })?;
+            self.control.send(&Message::Ceiling { flow: number, waiting, streams })?;
             self.end.loops.prepare(&runs, streams)?;
             prepare(self.case, true, self.pool, plan)?;
             self.control.expect(&Message::CeilingReady {})?;

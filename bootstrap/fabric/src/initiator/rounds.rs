@@ -30,7 +30,7 @@ pub(super) fn run(flows: &mut Flows<'_>, until: Until) -> Result<()> {
         }
         let plan = FlowPlan::new(flows.case, number);
         let mut round = one(flows, number, &plan)?;
-        round.ceiling_ns = flows.ceilings(&plan)?;
+        round.ceiling_ns = flows.ceilings(number, &plan)?;
         emit(&Event::Round(round));
     }
     Ok(())

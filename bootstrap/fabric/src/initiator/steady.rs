@@ -32,11 +32,11 @@ pub(super) fn run(flows: &mut Flows<'_>) -> Result<()> {
     let plan = FlowPlan::new(flows.case, STEADY_FLOW);
     let mut ceiling_ns = Vec::new();
     for _ in 0..CEILINGS {
-        ceiling_ns.extend(flows.ceilings(&plan)?);
+        ceiling_ns.extend(flows.ceilings(STEADY_FLOW, &plan)?);
     }
     let mut steady = flow(flows, &plan)?;
     for _ in 0..CEILINGS {
-        ceiling_ns.extend(flows.ceilings(&plan)?);
+        ceiling_ns.extend(flows.ceilings(STEADY_FLOW, &plan)?);
     }
     steady.ceiling_ns = ceiling_ns;
     emit(&Event::Steady(steady));

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::arrivals::Arrivals;
 use crate::cpu_time::nanoseconds;
@@ -14,6 +14,9 @@ use crate::watch::Watch;
 
 /// How long before an arrival to stop sleeping: the clock's wake-ups are late by about that much.
 const EARLY: Duration = Duration::from_micros(100);
+
+/// How often to look for requests that were overtaken.
+const OVERTAKEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a flow is paced; all times are from its beginning.
 pub(super) struct Pace {
@@ -59,6 +62,7 @@ pub(super) struct SteadyLoop<'a> {
     /// The slot whose place the verified request takes.
     probing: Option<usize>,
     is_probed: bool,
+    overtaken_asked: Instant,
     /// Arrivals that have come, in front of those that were posted.
     arrived: Option<Arrivals>,
     waiting: u64,
@@ -71,12 +75,16 @@ struct Underway {
     from: Instant,
     post: Duration,
     is_last: bool,
+    /// When it was posted, and how many had been before it.
+    posted: Instant,
+    number: u64,
 }
 
 impl<'a> SteadyLoop<'a> {
     /// Makes everything that the clock should not see.
     pub(super) fn new(pace: Pace, handles: Handles, samples: &'a Samples, watch: &'a Watch) -> Self {
-        let nothing = Underway { from: Instant::now(), post: Duration::ZERO, is_last: false };
+        let now = Instant::now();
+        let nothing = Underway { from: now, post: Duration::ZERO, is_last: false, posted: now, number: 0 };
         Self {
             free: (0..handles.slots).rev().collect(),
             underway: vec![nothing; handles.slots],
@@ -87,6 +95,7 @@ impl<'a> SteadyLoop<'a> {
             watch,
             probing: None,
             is_probed: false,
+            overtaken_asked: Instant::now(),
             waiting: 0,
             flowed: Flowed::default(),
         }
@@ -105,6 +114,7 @@ impl<'a> SteadyLoop<'a> {
             } else {
                 self.look_around();
             }
+            self.look_for_overtaken()?;
         }
         self.flowed.window = self.pace.window.end - self.pace.window.start;
         self.post_the_last(transport)?;
@@ -115,6 +125,7 @@ impl<'a> SteadyLoop<'a> {
                     self.post_the_last(transport)?;
                 }
             }
+            self.look_for_overtaken()?;
         }
         Ok(self.flowed)
     }
@@ -184,7 +195,8 @@ impl<'a> SteadyLoop<'a> {
         }
         let posting = Instant::now();
         transport.post(handle, self.flowed.flow_requests)?;
-        self.underway[slot] = Underway { from, post: posting.elapsed(), is_last };
+        let number = self.flowed.flow_requests;
+        self.underway[slot] = Underway { from, post: posting.elapsed(), is_last, posted: posting, number };
         self.flowed.flow_requests += 1;
         Ok(())
     }
@@ -218,6 +230,33 @@ impl<'a> SteadyLoop<'a> {
         let next =
             self.arrived.as_ref().map_or(self.pace.window.end, |arrived| arrived.next().min(self.pace.window.end));
         next.saturating_sub(begin.elapsed()).saturating_sub(EARLY).min(LOOK_AROUND)
+    }
+
+    /// A request that is not complete after the time in which a transfer must make progress, though many later ones are, will
+    /// never be: its completion was lost.
+    fn look_for_overtaken(&mut self) -> Result<()> {
+        if self.overtaken_asked.elapsed() < OVERTAKEN_INTERVAL {
+            return Ok(());
+        }
+        self.overtaken_asked = Instant::now();
+        let allowed = self.watch.transfer_deadline();
+        let (many, posted) = (4 * self.handles.slots as u64, self.flowed.flow_requests);
+        let free = &self.free;
+        let underway = self.underway.iter().enumerate().filter(|(slot, _)| !free.contains(slot));
+        for (_, request) in underway {
+            let later = posted - request.number;
+            if request.posted.elapsed() > allowed && later > many {
+                let seconds = allowed.as_secs_f64();
+                bail!(
+                    "request {} is not complete after {seconds} s, though {} later ones were posted and {} of {posted} \
+                     completed; see whether the transport lost a completion",
+                    request.number,
+                    later - 1,
+                    posted - (self.handles.slots - free.len()) as u64
+                );
+            }
+        }
+        Ok(())
     }
 
     /// In an open loop there are times without any request.

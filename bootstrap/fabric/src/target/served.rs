@@ -22,7 +22,7 @@ pub(super) struct Case<'a> {
     pub(super) case: &'a CaseSpec,
     pub(super) control: &'a mut Control,
     pub(super) pool: &'a mut Pool,
-    pub(super) end: TargetEnd,
+    pub(super) end: &'a mut TargetEnd,
     pub(super) watch: &'a Arc<Watch>,
 }
 
@@ -41,16 +41,21 @@ impl Case<'_> {
                     (number, plan) = (flow, FlowPlan::new(self.case, flow));
                     self.prepare(&plan)?;
                 }
+                Message::Ceiling { flow, waiting, streams } => {
+                    if flow != number {
+                        (number, plan) = (flow, FlowPlan::new(self.case, flow));
+                    }
+                    self.ceiling(&plan, waiting, streams)?;
+                }
                 Message::Begin { flow, handles } => {
                     ensure!(flow == number, "found the begin of flow {flow}, expected {number}");
                     cpu_before = process_cpu_ns();
-                    served = self.serve(&plan, handles)?;
+                    served = self.serve(handles)?;
                 }
                 Message::Check { flow } => {
                     ensure!(flow == number, "found a check of flow {flow}, expected {number}");
                     self.check(number, &plan, served, process_cpu_ns() - cpu_before)?;
                 }
-                Message::Ceiling { waiting, streams } => self.ceiling(&plan, waiting, streams)?,
                 Message::Finish {} => {
                     self.watch.enter(Stage::Finish, 0);
                     return Ok(());
@@ -72,10 +77,10 @@ impl Case<'_> {
         self.control.send(&Message::Prepared {})
     }
 
-    fn serve(&mut self, plan: &FlowPlan<'_>, handles: Option<u64>) -> Result<Served> {
+    fn serve(&mut self, handles: Option<u64>) -> Result<Served> {
         let flow = Arc::clone(self.control.flow());
         flow.begin(handles);
-        self.watch.enter(Stage::Transfer, plan.data_bytes());
+        self.watch.enter_transfer_of_peer();
         let ready = || self.control.send(&Message::Serving {});
         self.end.streams.serve(self.pool.window(), &flow, ready)
     }
@@ -93,7 +98,7 @@ impl Case<'_> {
         self.watch.enter(Stage::Fill, plan.data_bytes());
         self.end.loops.prepare(&plan.plain_runs(), streams)?;
         prepare(self.case, false, self.pool, plan)?;
-        self.watch.enter(Stage::Transfer, plan.data_bytes());
+        self.watch.enter_transfer_of_peer();
         self.control.send(&Message::CeilingReady {})?;
         self.end.loops.run(self.pool.window(), waiting, streams).map(drop).context("serving a plain loop")
     }

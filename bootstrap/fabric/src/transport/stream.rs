@@ -65,7 +65,7 @@ impl Stream {
         let rest = &mut head[underway.head..];
         let result = self.vectors.read(&self.socket, rest, window, pieces, underway.position);
         let Some(read) = unless_not_ready(result)? else { return Ok(None) };
-        ensure!(read > 0, "the peer closed the data connection; see its own message");
+        ensure!(read > 0, "the peer closed the data connection; see whether it still runs");
         self.waiter.progressed();
         Ok(Some(underway.advance(length, pieces, read)))
     }

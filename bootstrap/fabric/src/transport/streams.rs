@@ -141,11 +141,13 @@ impl TargetStreams {
         ready: impl FnOnce() -> Result<()>,
     ) -> Result<Served> {
         let (first, others) = self.streams.split_first_mut().context("found no stream")?;
-        let serve = |stream: &mut Box<dyn Target>| stream.serve(window, flow).inspect_err(|_| flow.break_off());
+        let serve = |stream: &mut Box<dyn Target>| {
+            stream.serve(window, flow).inspect_err(|error| flow.break_off(&format!("{error:#}")))
+        };
         std::thread::scope(|scope| {
             let running: Vec<_> = others.iter_mut().map(|stream| scope.spawn(move || serve(stream))).collect();
             // A flow that never begins ends the threads too.
-            ready().inspect_err(|_| flow.break_off())?;
+            ready().inspect_err(|error| flow.break_off(&format!("{error:#}")))?;
             let mut served = vec![serve(first)];
             let broken = || Err(anyhow!("a stream's thread broke down"));
             served.extend(running.into_iter().map(|stream| stream.join().unwrap_or_else(|_| broken())));

@@ -24,6 +24,8 @@ pub(crate) struct AddressSpace {
     pid: i32,
     /// The target's user, who must be the initiator's.
     uid: u32,
+    /// The target's process namespace, where the system names it.
+    namespace: Option<String>,
     pool_address: u64,
     notice_address: u64,
     /// What lies at the notice address: the proof that process and namespace are the right ones.

@@ -154,14 +154,14 @@ impl Session {
         let info = chosen.info()?;
         let depth = info.depth().clamp(1, MAX_DEPTH);
         let receives = info.mode() & fi::FI_RX_CQ_DATA != 0;
-        let (objects, sleep) = Objects::open(library, info, depth + MORE_ENTRIES)?;
+        let (objects, descriptor) = Objects::open(library, info, depth + MORE_ENTRIES)?;
         let refused = options::set(library, &objects, provider, receives);
         objects.enable(library)?;
         let traits = Traits { refused, ..options::get(&objects) };
         let notice_page = Pool::new(PAGE_BYTES)?;
         let notice = Registered::new(library, &objects, info, &notice_page, FIRST_KEY)?;
         let registered = Registered::new(library, &objects, info, pool, FIRST_KEY + 1)?;
-        let sleeper = Sleeper::new(sleep);
+        let sleeper = Sleeper::new(descriptor);
         let largest = traits.max_rma_bytes.unwrap_or_else(|| info.largest_message_bytes());
         ensure!(largest >= 8, "found operations of at most {largest} bytes, expected at least 8");
         let facts = Facts {

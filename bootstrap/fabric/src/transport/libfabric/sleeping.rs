@@ -8,7 +8,7 @@ use libfabric_sys as fi;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::completions::Completions;
-use super::objects::{Objects, Sleep};
+use super::objects::Objects;
 
 /// How long to ask again at once after the last completion. Spinning on at both ends of TCP took five times the
 /// processor time and, on a busy machine, most of the throughput.
@@ -20,6 +20,17 @@ const YIELD: Duration = Duration::from_micros(200);
 /// The pause between questions after that.
 const PAUSE: Duration = Duration::from_micros(50);
 
+/// How a queue may be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// By `fi_cq_sread`, on a queue with this descriptor.
+    Sread(i32),
+    /// By its descriptor alone.
+    Fd(i32),
+    /// Not at all.
+    None,
+}
+
 /// How this end waits, and since when.
 pub(super) struct Sleeper {
     how: Sleep,
@@ -28,14 +39,14 @@ pub(super) struct Sleeper {
 
 impl Sleeper {
     /// Waits as the queue allows.
-    pub(super) fn new(how: Sleep) -> Self {
-        Self { how, idle_since: None }
+    pub(super) fn new(descriptor: Option<i32>) -> Self {
+        Self { how: descriptor.map_or(Sleep::None, Sleep::Sread), idle_since: None }
     }
 
     /// The word of reports.
     pub(super) fn name(&self) -> &'static str {
         match self.how {
-            Sleep::Sread => "spin-sread",
+            Sleep::Sread(_) => "spin-sread",
             Sleep::Fd(_) => "spin-fd",
             Sleep::None => "spin-yield",
         }
@@ -64,10 +75,12 @@ impl Sleeper {
             return Ok(0);
         }
         match self.how {
-            Sleep::Sread if may_sleep => match completions.read_sleeping(objects, milliseconds(patience))? {
-                Some(count) => return Ok(count),
-                None => self.how = Sleep::None,
-            },
+            Sleep::Sread(descriptor) if may_sleep => {
+                match completions.read_sleeping(objects, milliseconds(patience))? {
+                    Some(count) => return Ok(count),
+                    None => self.how = Sleep::Fd(descriptor),
+                }
+            }
             Sleep::Fd(descriptor) if may_sleep => {
                 if objects.may_sleep() {
                     sleep_on(descriptor, patience)?;

@@ -9,7 +9,7 @@ use prefab_contract::transfer::Run;
 
 use super::AddressSpace;
 use super::notice::{NONCE, Notice, NoticePage, WORDS};
-use super::refusal::refusal;
+use super::refusal::{foreign_namespace, refusal};
 use crate::transport::memory::Window;
 use crate::transport::process_memory::{Process, Spans};
 use crate::transport::tables::Tables;
@@ -36,6 +36,9 @@ impl VmInitiator {
     /// # Errors
     /// [`Unavailable`] if the system refuses, or another process has that id.
     pub(crate) fn new(setting: Setting, target: AddressSpace, pool_bytes: u64) -> Result<Self> {
+        if let Some(reason) = foreign_namespace(&target) {
+            return Err(Unavailable(reason).into());
+        }
         let mut notice = NoticePage::new(&[0; 32])?;
         let mut spans = Spans::default();
         let (process, there) = (Process(target.pid), target.notice_address);

@@ -23,6 +23,22 @@ pub(crate) fn unavailable_here() -> Option<String> {
     copied.err().map(|error| refusal(&error, None))
 }
 
+/// This process's namespace of process ids, where the system names it.
+pub(super) fn namespace() -> Option<String> {
+    Some(std::fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned())
+}
+
+/// Why a target of another process namespace cannot be reached by its id; none if it is in this one, as far as the system says.
+pub(super) fn foreign_namespace(target: &AddressSpace) -> Option<String> {
+    let (here, there) = (namespace()?, target.namespace.as_ref()?);
+    (here != *there).then(|| {
+        format!(
+            "found the target in the process namespace {there} and this engine in {here}, expected both engines in one \
+             process namespace; run them in one, or use builtin-tcp"
+        )
+    })
+}
+
 /// What was found, what was expected, what to do. Without a target, this process could not even read itself.
 pub(super) fn refusal(error: &anyhow::Error, target: Option<&AddressSpace>) -> String {
     let call = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
@@ -105,7 +121,7 @@ mod tests {
     use super::*;
 
     fn target(uid: u32, is_dumpable: bool) -> AddressSpace {
-        AddressSpace { pid: 1, uid, pool_address: 0, notice_address: 0, nonce: [0; 32], is_dumpable }
+        AddressSpace { pid: 1, uid, namespace: None, pool_address: 0, notice_address: 0, nonce: [0; 32], is_dumpable }
     }
 
     #[test]

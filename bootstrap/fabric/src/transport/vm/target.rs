@@ -37,6 +37,7 @@ impl VmTarget {
         let access = AddressSpace {
             pid: rustix::process::getpid().as_raw_nonzero().get(),
             uid: rustix::process::geteuid().as_raw(),
+            namespace: super::refusal::namespace(),
             pool_address,
             notice_address: notice.page.address(),
             nonce,

@@ -21,7 +21,11 @@ fn another_process_under_the_targets_id_is_found_by_the_nonce_its_address_or_its
     for (access, words) in [
         (AddressSpace { nonce: [0; 32], ..access.clone() }, "found another process under the target's id"),
         (AddressSpace { notice_address: 8, ..access.clone() }, "one process namespace"),
-        (AddressSpace { pid: i32::MAX, ..access }, "one process namespace"),
+        (AddressSpace { pid: i32::MAX, ..access.clone() }, "one process namespace"),
+        (
+            AddressSpace { namespace: Some("pid:[1]".to_owned()), ..access },
+            "found the target in the process namespace pid:[1]",
+        ),
     ] {
         let error = VmInitiator::new(setting(), access, 4096).err().unwrap();
         assert!(error.is::<Unavailable>() && error.to_string().contains(words), "{error}");

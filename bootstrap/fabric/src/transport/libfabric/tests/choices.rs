@@ -18,6 +18,7 @@ fn every_block_arrives_over_every_fabric() {
         ("unsolicited 0\nreorder 1\ndelay_us 200", Transport::EfaDirect),
         ("emulated 1\nreorder 1\nhold_us 300", Transport::Efa),
         ("wait 1\ndelay_us 500", Transport::EfaDirect),
+        ("wait 1\nsread 0\ndelay_us 500", Transport::EfaDirect),
         ("devices 3\nversion 1.17", Transport::EfaDirect),
     ] {
         let stub = Stub::new(settings);
