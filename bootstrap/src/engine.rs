@@ -176,6 +176,16 @@ impl Engine {
         self.course.is_overdue(GRACE)
     }
 
+    /// Gives the word to begin a flow, for which the engine waits.
+    pub(crate) fn go(&mut self, flow: u64) {
+        let line =
+            serde_json::to_string(&engine::Command::Go { flow }).map_or_else(|_| String::new(), |line| line + "\n");
+        if let Some(pipe) = &mut self.stdin {
+            // An engine that ended already is found by its closed output, with its reason.
+            let _ended = pipe.write_all(line.as_bytes());
+        }
+    }
+
     /// What the kernel says of a process that does not run: an addition to a cause.
     pub(crate) fn oddity(&self) -> Option<String> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;

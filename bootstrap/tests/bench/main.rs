@@ -1,7 +1,6 @@
 //! The two programs together, as processes on loopback. Nothing here asserts on time: each test waits for an event.
 #![expect(clippy::print_stderr, reason = "a test says what it left out")]
 
-mod engines;
 mod failures;
 mod libfabric;
 mod network;

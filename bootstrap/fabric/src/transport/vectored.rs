@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 use anyhow::Result;
 
-use super::memory::Pool;
+use super::memory::Window;
 
 /// The most pieces of one call, the head not counted. The kernel takes 1024; beyond 512 nothing is gained.
 pub(super) const MAX_PIECES: usize = 512;
@@ -59,23 +59,27 @@ impl Position {
 #[derive(Default)]
 pub(super) struct Vectors(Vec<libc::iovec>);
 
+// SAFETY: the addresses are filled in anew before every call; between calls nobody uses them, from whatever thread.
+unsafe impl Send for Vectors {}
+
 impl Vectors {
     /// Writes `head` and then as many of the pieces as the socket takes in one call. Returns the bytes taken.
     ///
     /// # Errors
-    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    /// A piece outside the window's pool, or what the system call says ([`io::Error`]).
     pub(super) fn write(
         &mut self,
         socket: &TcpStream,
         head: &[u8],
-        pool: &Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         position: Position,
     ) -> Result<u64> {
         let start = head.as_ptr().cast_mut().cast();
-        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, window, pieces, position)?;
         let count = self.count();
-        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed for the call, which only reads.
+        // SAFETY: every entry is `head`, borrowed for the call, or a range inside the window's pool, whose bytes nobody
+        // looks at while there is a window; the call only reads.
         let taken = unsafe { libc::writev(socket.as_raw_fd(), self.0.as_ptr(), count) };
         taken_bytes(taken)
     }
@@ -84,31 +88,31 @@ impl Vectors {
     /// is the end of the stream.
     ///
     /// # Errors
-    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    /// A piece outside the window's pool, or what the system call says ([`io::Error`]).
     pub(super) fn read(
         &mut self,
         socket: &TcpStream,
         head: &mut [u8],
-        pool: &mut Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         position: Position,
     ) -> Result<u64> {
         let start = head.as_mut_ptr().cast();
-        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, window, pieces, position)?;
         let count = self.count();
-        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed exclusively for the call. Pieces
-        // that overlap are harmless: the kernel writes plain bytes.
+        // SAFETY: every entry is `head`, borrowed exclusively for the call, or a range inside the window's pool, whose
+        // bytes nobody looks at while there is a window. Pieces that overlap are harmless: the kernel writes plain bytes.
         let read = unsafe { libc::readv(socket.as_raw_fd(), self.0.as_ptr(), count) };
         taken_bytes(read)
     }
 
-    fn collect(&mut self, head: libc::iovec, pool: &Pool, pieces: &[Piece], position: Position) -> Result<()> {
+    fn collect(&mut self, head: libc::iovec, window: Window<'_>, pieces: &[Piece], position: Position) -> Result<()> {
         self.0.clear();
         if head.iov_len > 0 {
             self.0.push(head);
         }
         for piece in position.rest(pieces).take(MAX_PIECES) {
-            self.0.push(pool.iovec(piece.offset, piece.bytes)?);
+            self.0.push(window.iovec(piece.offset, piece.bytes)?);
         }
         Ok(())
     }
