@@ -12,8 +12,9 @@ use anyhow::{Context, Result};
 use prefab_contract::engine::{self, Event, MAX_LINE_BYTES, Stage, Start};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long after its own deadline an engine may still report by itself.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long after its own deadline an engine may still report by itself. With both signals' times everything ends within six
+/// seconds of the deadline.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// How long a signal may take to work.
 const SIGNAL_TIME: Duration = Duration::from_secs(2);
@@ -70,6 +71,7 @@ impl Engine {
     /// # Errors
     /// The program cannot be started, or ends before it read the case.
     pub(crate) fn start(program: &Path, side: Side, start: Start, heard: Sender<(Side, Heard)>) -> Result<Self> {
+        // The engine asks the kernel to be killed when this thread ends, which therefore must outlive it.
         let mut child = Command::new(program)
             .arg("run")
             // Ctrl-C reaches only this supervisor, which then ends both engines in order.

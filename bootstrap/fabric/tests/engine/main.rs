@@ -4,6 +4,7 @@
 mod cases;
 mod ends;
 mod faults;
+mod memory;
 mod pair;
 mod program;
 mod refusals;
