@@ -11,8 +11,9 @@ use anyhow::{Context, Result};
 use prefab_contract::engine::{self, Event, MAX_LINE_BYTES, Stage, Start};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// How long after its own deadline an engine may still report by itself.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long after its own deadline an engine may still report by itself. With both signals' times everything ends within six
+/// seconds of the deadline.
+const GRACE: Duration = Duration::from_millis(1500);
 
 /// How long a signal may take to work.
 const SIGNAL_TIME: Duration = Duration::from_secs(2);
@@ -123,6 +124,7 @@ impl Engine {
         start: Start,
         heard: impl Fn(Heard) + Send + 'static,
     ) -> Result<Self> {
+        // The engine asks the kernel to be killed when this thread ends, which therefore must outlive it.
         let mut child = Command::new(program)
             .arg("run")
             // Ctrl-C reaches only this supervisor, which then ends both engines in order.

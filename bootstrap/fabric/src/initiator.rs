@@ -3,6 +3,7 @@
 mod arrivals;
 mod flows;
 mod opening;
+mod overtaken;
 mod request_loop;
 mod rounds;
 mod steady;

@@ -33,6 +33,9 @@ use memory::Window;
 /// The longest time that a call waits before its caller looks around.
 pub(crate) const LOOK_AROUND: Duration = Duration::from_millis(200);
 
+/// How long before something is due to stop sleeping: wake-ups are late by about that much.
+pub(crate) const EARLY: Duration = Duration::from_micros(100);
+
 /// One stream's half at the initiator. It is used from one thread at a time.
 pub(crate) trait Initiator: Send {
     /// Makes the tables of a handle, which is not posted; before any clock starts.

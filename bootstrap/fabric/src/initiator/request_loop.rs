@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use prefab_contract::engine::Schedule;
 
-use crate::transport::LOOK_AROUND;
 use crate::transport::streams::Requests;
+use crate::transport::{EARLY, LOOK_AROUND};
 use crate::watch::Watch;
 
 /// What a round's clock measured.
@@ -32,12 +32,14 @@ pub(super) struct RequestLoop<'a> {
     pub(super) watch: &'a Watch,
     /// Parts of each request that are not complete; made beforehand, because the clock runs.
     parts_left: Vec<usize>,
+    timed: Timed,
 }
 
 impl<'a> RequestLoop<'a> {
     /// Makes everything that the clock should not see.
     pub(super) fn new(requests: usize, parts: usize, schedule: Option<Schedule>, watch: &'a Watch) -> Self {
-        Self { requests, parts, schedule, watch, parts_left: vec![parts; requests] }
+        let timed = Timed { requests: vec![Duration::ZERO; requests], ..Timed::default() };
+        Self { requests, parts, schedule, watch, parts_left: vec![parts; requests], timed }
     }
 
     /// Runs the round.
@@ -45,7 +47,6 @@ impl<'a> RequestLoop<'a> {
     /// # Errors
     /// The transport is broken.
     pub(super) fn run(mut self, transport: &mut dyn Requests) -> Result<Timed> {
-        let mut timed = Timed { requests: vec![Duration::ZERO; self.requests], ..Timed::default() };
         let handles = (self.requests * self.parts) as u64;
         let (mut next_part, mut completed) = (0, 0_u64);
         let begin = Instant::now();
@@ -57,12 +58,12 @@ impl<'a> RequestLoop<'a> {
                         transport.post(request * self.parts + next_part, request as u64)?;
                     }
                     // Without a schedule there is one part, posted when the clock starts.
-                    timed.post += if self.schedule.is_some() { posting.elapsed() } else { begin.elapsed() };
+                    self.timed.post += if self.schedule.is_some() { posting.elapsed() } else { begin.elapsed() };
                     next_part += 1;
                     self.watch.operations((next_part * self.requests) as u64, completed);
                     continue;
                 }
-                Some(until_due) => until_due.min(LOOK_AROUND),
+                Some(until_due) => until_due.saturating_sub(EARLY).min(LOOK_AROUND),
                 None => LOOK_AROUND,
             };
             let Some(completion) = transport.poll(patience)? else {
@@ -70,17 +71,17 @@ impl<'a> RequestLoop<'a> {
                 continue;
             };
             completed += 1;
-            timed.bytes += completion.bytes;
+            self.timed.bytes += completion.bytes;
             let request = completion.handle / self.parts;
             self.parts_left[request] -= 1;
             if self.parts_left[request] == 0 {
-                timed.requests[request] = completion.at - begin;
-                timed.all = timed.all.max(completion.at - begin);
+                self.timed.requests[request] = completion.at - begin;
+                self.timed.all = self.timed.all.max(completion.at - begin);
             }
         }
-        timed.exposed =
-            self.schedule.map(|schedule| timed.all.saturating_sub(Duration::from_millis(schedule.prefill_ms)));
-        Ok(timed)
+        self.timed.exposed =
+            self.schedule.map(|schedule| self.timed.all.saturating_sub(Duration::from_millis(schedule.prefill_ms)));
+        Ok(self.timed)
     }
 
     /// How long until the next part may leave; none if all have left.

@@ -3,20 +3,15 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::arrivals::Arrivals;
+use super::overtaken::Overtaken;
 use crate::cpu_time::nanoseconds;
 use crate::samples::{Sample, Samples};
-use crate::transport::LOOK_AROUND;
 use crate::transport::streams::{Completion, Requests};
+use crate::transport::{EARLY, LOOK_AROUND};
 use crate::watch::Watch;
-
-/// How long before an arrival to stop sleeping: the clock's wake-ups are late by about that much.
-const EARLY: Duration = Duration::from_micros(100);
-
-/// How often to look for requests that were overtaken.
-const OVERTAKEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How a flow is paced; all times are from its beginning.
 pub(super) struct Pace {
@@ -62,7 +57,7 @@ pub(super) struct SteadyLoop<'a> {
     /// The slot whose place the verified request takes.
     probing: Option<usize>,
     is_probed: bool,
-    overtaken_asked: Instant,
+    overtaken: Overtaken,
     /// Arrivals that have come, in front of those that were posted.
     arrived: Option<Arrivals>,
     waiting: u64,
@@ -85,6 +80,7 @@ impl<'a> SteadyLoop<'a> {
     pub(super) fn new(pace: Pace, handles: Handles, samples: &'a Samples, watch: &'a Watch) -> Self {
         let now = Instant::now();
         let nothing = Underway { from: now, post: Duration::ZERO, is_last: false, posted: now, number: 0 };
+        let slots = handles.slots as u64;
         Self {
             free: (0..handles.slots).rev().collect(),
             underway: vec![nothing; handles.slots],
@@ -95,7 +91,7 @@ impl<'a> SteadyLoop<'a> {
             watch,
             probing: None,
             is_probed: false,
-            overtaken_asked: Instant::now(),
+            overtaken: Overtaken::new(watch.transfer_deadline(), 4 * slots),
             waiting: 0,
             flowed: Flowed::default(),
         }
@@ -164,16 +160,16 @@ impl<'a> SteadyLoop<'a> {
 
     /// Posts the last request of every free slot; before it, in one of them, the verified one if the window had no post for it.
     fn post_the_last(&mut self, transport: &mut dyn Requests) -> Result<()> {
-        let mut kept = Vec::new();
-        while let Some(slot) = self.free.pop() {
+        let mut place = 0;
+        while let Some(&slot) = self.free.get(place) {
             if self.underway[slot].is_last {
-                kept.push(slot);
+                place += 1;
                 continue;
             }
+            self.free.swap_remove(place);
             let is_probe = !self.is_probed;
             self.post(transport, slot, Instant::now(), is_probe, !is_probe)?;
         }
-        self.free = kept;
         Ok(())
     }
 
@@ -232,31 +228,11 @@ impl<'a> SteadyLoop<'a> {
         next.saturating_sub(begin.elapsed()).saturating_sub(EARLY).min(LOOK_AROUND)
     }
 
-    /// A request that is not complete after the time in which a transfer must make progress, though many later ones are, will
-    /// never be: its completion was lost.
     fn look_for_overtaken(&mut self) -> Result<()> {
-        if self.overtaken_asked.elapsed() < OVERTAKEN_INTERVAL {
-            return Ok(());
-        }
-        self.overtaken_asked = Instant::now();
-        let allowed = self.watch.transfer_deadline();
-        let (many, posted) = (4 * self.handles.slots as u64, self.flowed.flow_requests);
         let free = &self.free;
         let underway = self.underway.iter().enumerate().filter(|(slot, _)| !free.contains(slot));
-        for (_, request) in underway {
-            let later = posted - request.number;
-            if request.posted.elapsed() > allowed && later > many {
-                let seconds = allowed.as_secs_f64();
-                bail!(
-                    "request {} is not complete after {seconds} s, though {} later ones were posted and {} of {posted} \
-                     completed; see whether the transport lost a completion",
-                    request.number,
-                    later - 1,
-                    posted - (self.handles.slots - free.len()) as u64
-                );
-            }
-        }
-        Ok(())
+        let underway = underway.map(|(_, request)| (request.number, request.posted));
+        self.overtaken.look(underway, self.handles.slots - free.len(), self.flowed.flow_requests)
     }
 
     /// In an open loop there are times without any request.

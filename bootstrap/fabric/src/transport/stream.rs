@@ -1,6 +1,5 @@
 //! Moving a head and scattered pieces through a socket to their end, or one step at a time.
 
-use std::io;
 use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +7,9 @@ use anyhow::{Context, Result, ensure};
 use super::memory::Window;
 use super::vectored::{Piece, Position, Vectors};
 use super::waiting::Waiter;
+
+/// What a failed call means.
+const BROKEN: &str = "the data connection broke; see whether the peer still runs";
 
 /// A socket with what it needs to move pieces.
 pub(super) struct Stream {
@@ -45,7 +47,7 @@ impl Stream {
         underway: &mut Underway,
     ) -> Result<Option<u64>> {
         let result = self.vectors.write(&self.socket, &head[underway.head..], window, pieces, underway.position);
-        let Some(taken) = unless_not_ready(result)? else { return Ok(None) };
+        let Some(taken) = result.context(BROKEN)? else { return Ok(None) };
         self.waiter.progressed();
         Ok(Some(underway.advance(head.len(), pieces, taken)))
     }
@@ -64,7 +66,7 @@ impl Stream {
         let length = head.len();
         let rest = &mut head[underway.head..];
         let result = self.vectors.read(&self.socket, rest, window, pieces, underway.position);
-        let Some(read) = unless_not_ready(result)? else { return Ok(None) };
+        let Some(read) = result.context(BROKEN)? else { return Ok(None) };
         ensure!(read > 0, "the peer closed the data connection; see whether it still runs");
         self.waiter.progressed();
         Ok(Some(underway.advance(length, pieces, read)))
@@ -90,15 +92,5 @@ impl Underway {
         let payload = bytes - of_head as u64;
         self.position.advance(pieces, payload);
         payload
-    }
-}
-
-fn unless_not_ready(result: Result<u64>) -> Result<Option<u64>> {
-    match result {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) => match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
-            _ => Err(error.context("the data connection broke; see whether the peer still runs")),
-        },
     }
 }

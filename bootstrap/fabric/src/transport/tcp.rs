@@ -5,6 +5,7 @@
 mod frame;
 mod initiator;
 mod plain_loop;
+mod prepared;
 mod target;
 
 pub(crate) use initiator::TcpInitiator;

@@ -1,5 +1,7 @@
 //! Both ends of the built-in transports in one process: every operation, any number of streams and requests at once.
 
+mod wrong_bytes;
+
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Barrier};
 
@@ -92,12 +94,26 @@ impl Ends {
         handles: Option<u64>,
         body: impl FnOnce(&mut dyn Requests) -> Result<u64> + Send,
     ) -> Result<Served> {
+        self.flow_changed(case, plan, handles, |_, _, _| {}, body)
+    }
+
+    /// As [`Ends::flow`]; `change` may spoil the written pools, or what the initiator believes that a handle moves.
+    fn flow_changed(
+        &mut self,
+        case: &CaseSpec,
+        plan: &FlowPlan<'_>,
+        handles: Option<u64>,
+        mut change: impl FnMut(&mut (Pool, Pool), &mut Vec<Run>, usize),
+        body: impl FnOnce(&mut dyn Requests) -> Result<u64> + Send,
+    ) -> Result<Served> {
         let Self { initiator, target, pools } = self;
         prepare(case, true, &mut pools.0, plan)?;
         prepare(case, false, &mut pools.1, plan)?;
         for handle in 0..plan.handles() {
-            initiator.0.prepare(handle, &plan.runs(handle))?;
-            target.0.prepare(handle, &plan.runs(handle))?;
+            let mut runs = plan.runs(handle);
+            target.0.prepare(handle, &runs)?;
+            change(pools, &mut runs, handle);
+            initiator.0.prepare(handle, &runs)?;
         }
         let (flow, ready) = (Flow::endless(), Barrier::new(2));
         flow.begin(handles);

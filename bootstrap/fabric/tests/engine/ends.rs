@@ -6,7 +6,7 @@ mod link;
 
 use std::time::Duration;
 
-use prefab_contract::engine::{CaseSpec, Cut, Event, Fault, Mode, Operation, Schedule, Stage, Start, Transport, Until};
+use prefab_contract::engine::{CaseSpec, Cut, Fault, Mode, Operation, Schedule, Stage, Start, Transport, Until};
 use prefab_contract::transfer::Shape;
 use rustix::process::Signal;
 
@@ -57,18 +57,6 @@ fn with_divisor(divisor: u32) -> impl Fn(Start) -> Start {
     move |start| Start { deadline_divisor: divisor, ..start }
 }
 
-/// Waits until a pair has measured something.
-fn is_underway(pair: &mut Pair) {
-    pair.initiator.wait_for(|event| {
-        let measured = match event {
-            Event::Round(round) => round.number > 0,
-            Event::Requests(requests) => !requests.requests_ns.is_empty(),
-            _ => false,
-        };
-        measured.then_some(())
-    });
-}
-
 /// Runs `one` for every number, so many at a time.
 fn in_parallel(runs: usize, at_once: usize, one: impl Fn(usize) + Sync) {
     for wave in (0..runs).collect::<Vec<_>>().chunks(at_once) {
@@ -89,7 +77,7 @@ fn in_parallel(runs: usize, at_once: usize, one: impl Fn(usize) + Sync) {
 
 fn killed(number: usize, divisor: u32) {
     let mut pair = Pair::start(&disturbed(number), with_divisor(divisor));
-    is_underway(&mut pair);
+    pair.is_underway();
     let (dead, left) = if number % 4 < 2 { (pair.target, pair.initiator) } else { (pair.initiator, pair.target) };
     dead.signal(Signal::KILL);
     let ended = within(Duration::from_secs(5), left);
@@ -105,7 +93,7 @@ fn k094_a_killed_peer_ends_the_other_within_five_seconds() {
 
 fn stopped(number: usize, divisor: u32) {
     let mut pair = Pair::start(&disturbed(number), with_divisor(divisor));
-    is_underway(&mut pair);
+    pair.is_underway();
     let (still, left) = if number % 4 < 2 { (pair.target, pair.initiator) } else { (pair.initiator, pair.target) };
     still.signal(Signal::STOP);
     let ended = within(transfer_deadline(divisor).max(silence(divisor)) + ABOVE, left);
@@ -126,7 +114,7 @@ fn k093_a_stopped_peer_ends_the_other_within_its_deadline() {
 fn cut_off(pairs: std::ops::Range<usize>, divisor: u32) {
     let link = Link::new();
     let mut running: Vec<Pair> = pairs.map(|number| link.pair(&disturbed(number), with_divisor(divisor))).collect();
-    running.iter_mut().for_each(is_underway);
+    running.iter_mut().for_each(Pair::is_underway);
     link.cut();
     let bound = transfer_deadline(divisor).max(silence(divisor)) + ABOVE;
     std::thread::scope(|scope| {

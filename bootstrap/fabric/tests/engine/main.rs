@@ -5,6 +5,7 @@ mod cases;
 mod ends;
 mod faults;
 mod libfabric;
+mod memory;
 mod pair;
 mod program;
 mod refusals;

@@ -26,6 +26,18 @@ impl Pair {
         Self { initiator, target }
     }
 
+    /// Waits until something is measured.
+    pub(crate) fn is_underway(&mut self) {
+        self.initiator.wait_for(|event| {
+            let is_measured = match event {
+                Event::Round(round) => round.number > 0,
+                Event::Requests(requests) => !requests.requests_ns.is_empty(),
+                _ => false,
+            };
+            is_measured.then_some(())
+        });
+    }
+
     /// Both ends' events.
     pub(crate) fn end(self) -> Said {
         Said { initiator: self.initiator.rest(), target: self.target.rest() }

@@ -1,10 +1,10 @@
 //! The ceiling of builtin-tcp: a plain loop of writev and readv over the same pieces in the same order, without frames,
 //! tables and checks, on a connection of its own.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prefab_contract::engine::{Operation, Waiting};
 use prefab_contract::transfer::Run;
 
@@ -48,19 +48,18 @@ impl TcpLoop {
             } else {
                 self.vectors.write(&self.socket, &[], window, pieces, position)
             };
-            match moved {
-                Ok(0) => anyhow::bail!("the peer closed the plain loop's connection"),
-                Ok(bytes) => {
+            match moved.context("the plain loop's connection broke")? {
+                Some(0) => bail!("the peer closed the plain loop's connection"),
+                Some(bytes) => {
                     position.advance(pieces, bytes);
                     self.setting.watch.moved(bytes);
                     waiter.progressed();
                 }
-                Err(error) if is_not_ready(&error) && waiting == Waiting::Adaptive => {
+                None if waiting == Waiting::Adaptive => {
                     let ready = if receives { Ready::Read } else { Ready::Write };
                     waiter.wait(&self.socket, ready, LOOK_AROUND)?;
                 }
-                Err(error) if is_not_ready(&error) => std::hint::spin_loop(),
-                Err(error) => return Err(error.context("the plain loop's connection broke")),
+                None => std::hint::spin_loop(),
             }
         }
         Ok(())
@@ -99,9 +98,4 @@ impl PlainLoop for TcpLoop {
         self.move_all(window, waiting)?;
         if reads { Ok(()) } else { self.word(!is_initiator) }
     }
-}
-
-fn is_not_ready(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    matches!(kind, Some(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted))
 }
