@@ -26,7 +26,7 @@ fn a_killed_target_is_named_and_the_initiator_ends_too() {
         let failure = failure(&report);
         assert_eq!((code, failure.side.as_str()), (Some(1), "target"), "{failure:?}");
         assert!(failure.cause.contains("killed by signal 9"), "{failure:?}");
-        assert!(["fill", "transfer", "check"].contains(&failure.stage.as_str()), "{failure:?}");
+        assert!(["fill", "barrier", "transfer", "check"].contains(&failure.stage.as_str()), "{failure:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "a test says what it left out")]
 
 mod failures;
+mod flows;
 mod libfabric;
 mod network;
 mod peers;
