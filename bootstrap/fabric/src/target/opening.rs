@@ -103,7 +103,7 @@ fn open_fabric(start: &Start, setting: &Setting, pool: &Pool, control: &mut Cont
     let mut streams = Vec::new();
     for (opened, initiator) in opened.into_iter().zip(&initiators) {
         streams.push(if case.transport.moves_bytes() {
-            Box::new(opened.target(setting.clone(), initiator)?) as Box<dyn Target>
+            opened.target(setting.clone(), initiator)?
         } else {
             Box::new(IdleTarget)
         });
