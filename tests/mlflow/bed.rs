@@ -195,8 +195,27 @@ pub(super) fn found_at(url: &str, experiment: &str) -> Vec<Value> {
     serde_json::from_str(&client.ask(&json!([url, experiment]).to_string())).expect("runs")
 }
 
-/// The files that wait.
+/// No figure of a run is there twice, and none of a series is missing: a point a round, or one at step 0.
+#[track_caller]
+pub(super) fn assert_each_point_once(run: &Value) {
+    for (metric, points) in run["points"].as_object().unwrap() {
+        let rounds = run["metrics"]["rounds"].as_f64().unwrap();
+        let expected: Vec<f64> = match metric.as_str() {
+            "rounds_us" => (0..).map(f64::from).take_while(|step| *step < rounds).collect(),
+            _ => vec![0.0],
+        };
+        let steps: Vec<f64> = points.as_array().unwrap().iter().map(|point| point[0].as_f64().unwrap()).collect();
+        assert_eq!(steps, expected, "{metric} of {run}");
+    }
+}
+
+/// How many records wait.
 pub(super) fn waiting(spool: &Path) -> usize {
-    let is_record = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
-    fs::read_dir(spool).map_or(0, |files| files.flatten().filter(is_record).count())
+    records(spool).len()
+}
+
+/// The files of the records that wait; other files lie beside them.
+pub(super) fn records(spool: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(spool).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
 }

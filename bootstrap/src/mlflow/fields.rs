@@ -282,6 +282,19 @@ pub(super) mod tests {
         assert_eq!(points.map(|point| (point.step, point.value)).collect::<Vec<_>>(), [(0, 3.5), (1, 4.5)]);
     }
 
+    /// Read with a cheaper algorithm, these lose their last digit, and with it a record its truth.
+    #[test]
+    fn figures_keep_their_last_digit() {
+        let mut report = report();
+        let told = [0.029358278915519186, 0.030381033564763234, 0.42429533477760484];
+        report.cases[0].rounds_us = told.to_vec();
+        let read: BenchReport = serde_json::from_str(&serde_json::to_string(&report).unwrap()).unwrap();
+        let record = record(&read, "{}", "e", &around());
+        let kept: Record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
+        let points = kept.children[0].metrics.iter().filter(|metric| metric.key == "rounds_us");
+        assert_eq!(points.map(|point| point.value).collect::<Vec<_>>(), told);
+    }
+
     #[test]
     fn a_failed_case_is_a_failed_run_with_its_reason() {
         let report = report();
