@@ -4,6 +4,7 @@
 mod account;
 mod bed;
 mod by_arn;
+mod compared;
 mod connectivity;
 mod faults;
 mod power;
