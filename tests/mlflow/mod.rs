@@ -7,6 +7,7 @@ mod by_arn;
 mod compared;
 mod connectivity;
 mod faults;
+mod leftovers;
 mod power;
 mod read_back;
 mod spooled;
