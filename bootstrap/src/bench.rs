@@ -1,6 +1,7 @@
 //! `bench`: cells one batch after another, a report that is whole after each of them.
 
 mod available;
+mod barrier;
 mod batch;
 mod case_lines;
 mod cells;
@@ -34,7 +35,7 @@ use crate::mlflow::Recording;
 use figures::{as_f64, figures};
 pub(crate) use mistakes::WrongOptions;
 pub(crate) use options::Options;
-use pair::Engines;
+use pair::{Engines, Step};
 use plan::{Batch, Cell, Plan};
 use progress::Progress;
 use reports::Reports;
@@ -103,16 +104,9 @@ impl Bench<'_> {
         }
         let outcomes = match visit.places(&batch.cells, *deadline_divisor) {
             Ok(places) => {
-                let mut blocks_verified = vec![0; batch.cells.len()];
-                batch::run(&engines, &batch.cells, places, &mut |number, round| {
-                    let cell = &batch.cells[number];
-                    blocks_verified[number] += round.blocks_verified;
-                    let payload = if cell.spec.transport.moves_bytes() { cell.spec.shape.payload_bytes() } else { 0 };
-                    let moved = payload * u64::from(cell.spec.mode.outstanding());
-                    let gb_per_s = as_f64(moved) / as_f64(round.request_ns.max(1));
-                    let (case, blocks_verified) = (first + number, blocks_verified[number]);
-                    let (round, rounds) = (round.number, rounds(cell));
-                    self.progress.show(&BenchProgress::Round { case, round, rounds, gb_per_s, blocks_verified });
+                let mut shown: Vec<_> = (0..batch.cells.len()).map(|number| Shown::of(first + number)).collect();
+                batch::run(&engines, &batch.cells, places, &mut |number, step| {
+                    self.progress.show(&shown[number].next(&batch.cells[number], &step));
                 })
             }
             Err(failed) => batch.cells.iter().map(|_| vec![(*failed).clone()]).collect(),
@@ -129,6 +123,40 @@ impl Bench<'_> {
         let rounds = |pairs: &Vec<pair::Outcome>| pairs.iter().flat_map(|pair| pair.rounds.clone()).collect();
         self.rounds = outcomes.iter().map(rounds).collect();
         cases
+    }
+}
+
+/// What has been shown of a case that runs.
+struct Shown {
+    case: usize,
+    blocks_verified: u64,
+}
+
+impl Shown {
+    fn of(case: usize) -> Self {
+        Self { case, blocks_verified: 0 }
+    }
+
+    fn next(&mut self, cell: &Cell, step: &Step) -> BenchProgress {
+        let payload = if cell.spec.transport.moves_bytes() { cell.spec.shape.payload_bytes() } else { 0 };
+        let gb_per_s = |requests: u64, ns: u64| as_f64(payload * requests) / as_f64(ns.max(1));
+        let case = self.case;
+        match step {
+            Step::Round(round) => {
+                self.blocks_verified += round.blocks_verified;
+                let gb_per_s = gb_per_s(u64::from(cell.spec.mode.outstanding()), round.request_ns);
+                let (round, rounds, blocks_verified) = (round.number, rounds(cell), self.blocks_verified);
+                BenchProgress::Round { case, round, rounds, gb_per_s, blocks_verified }
+            }
+            &Step::Requests { count, elapsed_ns } => {
+                let window_s = match cell.spec.mode {
+                    Mode::Steady { window_ms, .. } => as_f64(window_ms) / 1e3,
+                    Mode::Request { .. } => 0.0,
+                };
+                let (elapsed_s, gb_per_s) = (as_f64(elapsed_ns) / 1e9, gb_per_s(count, elapsed_ns));
+                BenchProgress::Flow { case, elapsed_s, window_s, requests: count, gb_per_s }
+            }
+        }
     }
 }
 

@@ -91,7 +91,6 @@ const LONGER: &[(&str, &str)] = &[
     ("src/deploy/account.rs", "the seam in one place: each call with what it answers"),
     ("src/template.rs", "a fifth of it are doctests that prove what does not compile"),
     ("src/spec/cluster.rs", "one section with its form, which reads like the section"),
-    ("bootstrap/contract/src/engine.rs", "the messages of one conversation, each with its words"),
 ];
 
 /// Where `unsafe` may stand.
@@ -271,6 +270,29 @@ pub(super) const RULES: &[Rule] = &[
             ("src/units.rs", "fn f() { unsafe { std::hint::unreachable_unchecked() } }"),
             ("bootstrap/fabric/src/main.rs", "#![allow(unsafe_code)]"),
             ("bootstrap/contract/src/kv.rs", "unsafe fn f() {}"),
+        ],
+    },
+    Rule {
+        name: "libfabric-stops-at-its-transport",
+        why: "its types are raw pointers; above the transport's own folder the engine knows streams, handles and words",
+        broken: |tree| {
+            let all = lines(tree, &["bootstrap/", "src/"], &["libfabric_sys"]);
+            let own = ["bootstrap/fabric/src/transport/libfabric", "bootstrap/libfabric-sys/"];
+            all.into_iter().filter(|found| !own.iter().any(|place| found.starts_with(place))).collect()
+        },
+        plants: &[("bootstrap/fabric/src/initiator.rs", "use libfabric_sys::Library;")],
+    },
+    Rule {
+        name: "nothing-links-libfabric",
+        why: "an engine that links it does not start where it is absent, and cannot say so",
+        broken: |tree| {
+            let links = |text: &str| text.contains("#[link(") || text.contains("rustc-link-lib");
+            let sources = tree.iter().filter(|(path, _)| path.starts_with("bootstrap/") && path.ends_with(".rs"));
+            sources.filter(|(_, text)| links(&code(text))).map(|(path, _)| format!("{path} links a library")).collect()
+        },
+        plants: &[
+            ("bootstrap/libfabric-sys/src/calls.rs", "#[link(name = \"fabric\")]\nextern \"C\" {}"),
+            ("bootstrap/libfabric-sys/build.rs", "fn main() { print(\"cargo:rustc-link-lib=fabric\") }"),
         ],
     },
     Rule {

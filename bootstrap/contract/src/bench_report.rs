@@ -6,8 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Operation;
-use crate::path::OpenedFabric;
+use crate::engine::{Operation, PathFacts};
 
 /// The version of this document.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -95,7 +94,7 @@ pub enum Semantics {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// Closed loop: the next starts when one of `q` has ended.
+    /// Closed loop of rounds: `q` requests posted together, all of them verified.
     Request,
     /// Requests completed within a window of time.
     Steady,
@@ -135,10 +134,9 @@ pub struct Case {
     pub provider: Option<String>,
     /// What carried the bytes: `efa`, `tcp`, `shm`, `builtin-tcp`, `builtin-vm`, `null`, `inconclusive`.
     pub path: String,
-    /// What shows that, or why nothing does; null without a finished case.
+    /// What shows that, or why nothing does.
+    #[serde(default)]
     pub path_evidence: Option<String>,
-    /// What the initiator opened of libfabric; null for the built-in transports.
-    pub fabric: Option<OpenedFabric>,
     /// What the transport promises.
     pub semantics: Semantics,
     /// How requests follow each other.
@@ -169,6 +167,15 @@ pub struct Case {
     /// Requests a second that arrive at each pair whether or not earlier ones have ended; null in a closed loop.
     #[serde(default)]
     pub rate_per_s: Option<f64>,
+    /// How the transport waits when nothing is to be done; null if it never opened.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    /// What the initiator knows of the path; null if it never opened.
+    #[serde(default)]
+    pub facts: Option<PathFacts>,
+    /// How much the counters of the devices moved at both ends over the whole case; empty where there are none.
+    #[serde(default)]
+    pub counters: Vec<SideCounter>,
     /// Tokens of the prompt.
     pub prompt_tokens: u64,
     /// Tokens that the decode side holds already, so that they do not move.
@@ -205,20 +212,37 @@ pub struct Case {
     pub p999_us: Option<f64>,
     /// The longest request.
     pub max_us: Option<f64>,
+    /// How many requests took how long, in ascending order; empty without a measured request. Exact durations, where they
+    /// are wanted, go to a file of their own.
+    #[serde(default)]
+    pub latencies: Vec<LatencyBucket>,
+    /// Requests that were timed: those of all measured rounds, or those that ended inside the steady window.
+    #[serde(default)]
+    pub requests: u64,
+    /// The length of the steady window in seconds; null in request mode.
+    #[serde(default)]
+    pub window_s: Option<f64>,
     /// Median duration of the post call; null below 20 samples.
     pub post_us_p50: Option<f64>,
     /// Mean time to make the tables of a request, before its clock starts.
     pub prep_us: Option<f64>,
     /// Time after the end of prefill, with a schedule.
     pub exposed_us: Option<f64>,
+    /// From the start of the initiator's engine until its first word, in milliseconds.
+    #[serde(default)]
+    pub start_ms: Option<f64>,
+    /// Loading libraries of the machine, in milliseconds; 0 where none is loaded.
+    #[serde(default)]
+    pub load_ms: Option<f64>,
     /// Duration of the cold first request, in milliseconds.
     pub first_transfer_ms: Option<f64>,
     /// Mapping and touching the initiator's pool, in milliseconds.
     pub registration_ms: Option<f64>,
     /// Connecting, both challenges and the agreement, in milliseconds.
     pub connect_ms: Option<f64>,
-    /// Processor time of the initiator from the post call to the end of the request, for each descriptor, in
+    /// Processor time of the initiator from the first post call to the end of the request, for each descriptor, in
     /// nanoseconds; the median over the rounds. Over `null` it is what posting and polling cost.
+    #[serde(default)]
     pub initiator_cpu_ns_per_descriptor: Option<f64>,
     /// Processor seconds of the initiator for each GB moved.
     pub initiator_cpu_s_per_gb: Option<f64>,
@@ -226,6 +250,9 @@ pub struct Case {
     pub target_cpu_s_per_gb: Option<f64>,
     /// The best plain loop of the same shape in the same run: payload over its median duration, in GB/s.
     pub ceiling_gb_per_s: Option<f64>,
+    /// How that loop waited and on how many streams it moved, for example `spinning x 2`.
+    #[serde(default)]
+    pub ceiling_kind: Option<String>,
     /// The median over the rounds of (the best loop's duration / the request's duration, taken in the same round).
     /// Clearly above 1 the ceiling is invalid.
     pub ceiling_ratio: Option<f64>,
@@ -252,6 +279,29 @@ pub struct Case {
 
 /// The most rounds of a case that a report tells one by one.
 pub const MOST_ROUNDS_TOLD: usize = 1_000;
+/// Requests of about the same duration.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LatencyBucket {
+    /// The longest duration that counts here; the bucket before ends where this one begins.
+    pub up_to_us: f64,
+    /// How many.
+    pub requests: u64,
+}
+
+/// A counter of a device, and whose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SideCounter {
+    /// `initiator` or `target`.
+    pub side: String,
+    /// The device, for example `rdmap0s6`.
+    pub device: String,
+    /// The counter's name there, for example `rdma_read_bytes`.
+    pub name: String,
+    /// The difference.
+    pub moved: u64,
+}
 
 /// What `bench --progress json` writes to standard error, one document a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -282,6 +332,19 @@ pub enum BenchProgress {
         gb_per_s: f64,
         /// Blocks verified in this case so far.
         blocks_verified: u64,
+    },
+    /// Requests of a steady flow have ended.
+    Flow {
+        /// The case it belongs to.
+        case: usize,
+        /// How much of the window has passed.
+        elapsed_s: f64,
+        /// The window.
+        window_s: f64,
+        /// Requests that ended inside it so far.
+        requests: u64,
+        /// The figure so far.
+        gb_per_s: f64,
     },
     /// A case is over.
     CaseEnded {

@@ -1,38 +1,39 @@
 //! The target's door: it accepts connections, challenges each, and lets in what holds the pair key.
 //!
-//! Whatever else connects costs one short-lived thread and changes nothing.
+//! One thread serves all of them. A stranger costs a socket for at most two seconds; when too many wait, the one that has waited
+//! longest goes, so that a peer, which answers at once, always comes through.
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prefab_contract::engine::PairKey;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::challenge::{NO_SESSION, Purpose, Session, challenge};
+use crate::challenge::{Examiner, NO_SESSION, Purpose, Session, Verdict};
 
 /// How long a stranger may take over the challenge.
 const CHALLENGE_TIME: Duration = Duration::from_secs(2);
 
-/// How many connections may be in the challenge at once; more are closed at once.
-const MAX_PENDING: usize = 32;
+/// How many connections may be in the challenge at once.
+const MAX_PENDING: usize = 256;
+
+/// How many are accepted before those that wait are looked at: each is looked at several times before it must go.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// How often everything is looked at though nothing happens.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
 
 /// A listening socket with its challenge; closed when dropped.
 pub(crate) struct Gate {
     address: SocketAddr,
     admitted: Receiver<(Purpose, TcpStream)>,
     early: Vec<(Purpose, TcpStream)>,
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    key: PairKey,
-    session: Mutex<Option<Session>>,
-    pending: AtomicUsize,
-    closed: AtomicBool,
+    is_closed: Arc<AtomicBool>,
 }
 
 impl Gate {
@@ -50,15 +51,15 @@ impl Gate {
         let address = listener.local_addr().context("reading the own address")?;
         listener.set_nonblocking(true).context("preparing the listening socket")?;
         let (sender, admitted) = channel();
-        let shared = Arc::new(Shared {
-            key,
-            session: Mutex::new(None),
-            pending: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let mut door = Door { listener, key, session: None, pending: Vec::new(), admitted: sender };
+        let until = Arc::clone(&is_closed);
+        std::thread::spawn(move || {
+            while !until.load(Ordering::Relaxed) {
+                door.wait_and_serve();
+            }
         });
-        let at_the_gate = Arc::clone(&shared);
-        std::thread::spawn(move || accept_all(&listener, &at_the_gate, &sender));
-        Ok(Self { address, admitted, early: Vec::new(), shared })
+        Ok(Self { address, admitted, early: Vec::new(), is_closed })
     }
 
     /// Where the gate stands.
@@ -66,117 +67,122 @@ impl Gate {
         self.address
     }
 
-    /// The next connection of the given purpose. It waits as long as it takes: the stage's deadline ends it.
+    /// The next connection of the given purpose. It waits as long as it takes and `go_on` allows: the stage's deadline ends it.
     ///
-    /// Each connection is challenged by a thread of its own, so the next one may come through first; it is kept.
+    /// Connections overtake each other in the challenge; one that comes early is kept.
     ///
     /// # Errors
-    /// The gate's thread died.
-    pub(crate) fn admit(&mut self, purpose: Purpose) -> Result<TcpStream> {
+    /// What `go_on` returns.
+    pub(crate) fn admit(&mut self, purpose: Purpose, go_on: impl Fn() -> Result<()>) -> Result<TcpStream> {
         loop {
             if let Some(place) = self.early.iter().position(|(found, _)| *found == purpose) {
                 return Ok(self.early.swap_remove(place).1);
             }
-            self.early.push(self.admitted.recv().context("the listening thread ended")?);
+            match self.admitted.recv_timeout(LOOK_AROUND) {
+                Ok(entry) => self.early.push(entry),
+                Err(RecvTimeoutError::Timeout) => go_on()?,
+                Err(RecvTimeoutError::Disconnected) => bail!("the listening thread ended"),
+            }
         }
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::Relaxed);
+        self.is_closed.store(true, Ordering::Relaxed);
     }
 }
 
-fn accept_all(listener: &TcpListener, shared: &Arc<Shared>, admitted: &Sender<(Purpose, TcpStream)>) {
-    let pause = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-    while !shared.closed.load(Ordering::Relaxed) {
-        let Ok((stream, _)) = listener.accept() else {
-            // Nobody there, or out of descriptors: wait for a change, but look at `closed` now and then.
-            let _readable_or_not = poll(&mut [PollFd::new(listener, PollFlags::IN)], Some(&pause));
-            continue;
-        };
-        if shared.pending.fetch_add(1, Ordering::Relaxed) >= MAX_PENDING {
-            shared.pending.fetch_sub(1, Ordering::Relaxed);
-            continue;
-        }
-        let (shared, admitted) = (Arc::clone(shared), admitted.clone());
-        std::thread::spawn(move || {
-            if let Ok(entry) = examine(stream, &shared) {
-                // A closed receiver means that the case is over.
-                let _late = admitted.send(entry);
+/// What the gate's thread holds.
+struct Door {
+    listener: TcpListener,
+    key: PairKey,
+    /// The control channel's, once there is one.
+    session: Option<Session>,
+    /// Oldest first.
+    pending: Vec<Pending>,
+    admitted: Sender<(Purpose, TcpStream)>,
+}
+
+struct Pending {
+    stream: TcpStream,
+    since: Instant,
+    examiner: Examiner,
+}
+
+impl Door {
+    fn wait_and_serve(&mut self) {
+        let mut waited: Vec<PollFd<'_>> = vec![PollFd::new(&self.listener, PollFlags::IN)];
+        waited.extend(self.pending.iter().map(|pending| PollFd::new(&pending.stream, PollFlags::IN)));
+        let longest = Timespec::try_from(LOOK_AROUND).unwrap_or_default();
+        // Whatever it says, all are looked at: none of them blocks.
+        let _events = poll(&mut waited, Some(&longest));
+        self.accept();
+        for pending in std::mem::take(&mut self.pending) {
+            // The reason of a refusal is the stranger's affair: telling it would help only him.
+            if let Ok(Some(waiting)) = self.go_on(pending) {
+                self.pending.push(waiting);
             }
-            shared.pending.fetch_sub(1, Ordering::Relaxed);
-        });
-    }
-}
-
-/// Challenges one connection. The reason of a refusal is the stranger's affair: telling it would help only him.
-fn examine(mut stream: TcpStream, shared: &Shared) -> Result<(Purpose, TcpStream)> {
-    stream.set_nonblocking(false)?;
-    stream.set_write_timeout(Some(CHALLENGE_TIME))?;
-    let session_for = |purpose| {
-        let session = *shared.session.lock().unwrap_or_else(PoisonError::into_inner);
-        match (purpose, session) {
-            (Purpose::Control, None) => Some(NO_SESSION),
-            (Purpose::Control, Some(_)) => None,
-            (Purpose::Payload | Purpose::Ceiling, session) => session,
         }
-    };
-    let (purpose, nonce) = challenge(&mut stream, &shared.key, session_for, CHALLENGE_TIME)?;
-    if purpose == Purpose::Control {
-        let mut session = shared.session.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(session.is_none(), "another control connection was faster");
-        *session = Some(nonce);
     }
-    stream.set_read_timeout(None)?;
-    stream.set_write_timeout(None)?;
-    stream.set_nodelay(true)?;
-    Ok((purpose, stream))
+
+    fn accept(&mut self) {
+        // An error is that nobody is there, or that descriptors are used up; the pending ones give theirs back.
+        for _ in 0..ACCEPTED_AT_ONCE {
+            let Ok((stream, _)) = self.listener.accept() else { return };
+            if stream.set_nonblocking(true).is_err() {
+                continue;
+            }
+            if self.pending.len() >= MAX_PENDING {
+                self.pending.remove(0);
+            }
+            self.pending.push(Pending { stream, since: Instant::now(), examiner: Examiner::new() });
+        }
+    }
+
+    /// Takes what has come of one challenge. Returns it while it is undecided.
+    fn go_on(&mut self, mut pending: Pending) -> Result<Option<Pending>> {
+        ensure!(pending.since.elapsed() < CHALLENGE_TIME, "the challenge took too long");
+        loop {
+            let mut bytes = vec![0; pending.examiner.wanted()];
+            let count = match pending.stream.read(&mut bytes) {
+                Ok(0) => bail!("closed"),
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Some(pending)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let session = self.session;
+            let session_for = |purpose| match (purpose, session) {
+                (Purpose::Control, None) => Some(NO_SESSION),
+                (Purpose::Control, Some(_)) => None,
+                (Purpose::Payload(_) | Purpose::Ceiling(_), session) => session,
+            };
+            match pending.examiner.take(&self.key, &bytes[..count], session_for)? {
+                Verdict::More => {}
+                // An empty socket takes these few bytes at once.
+                Verdict::Send(answer) => pending.stream.write_all(&answer)?,
+                Verdict::Admit { answer, purpose, nonce } => {
+                    self.admit(pending.stream, &answer, purpose, nonce)?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: TcpStream, answer: &[u8], purpose: Purpose, nonce: Session) -> Result<()> {
+        if purpose == Purpose::Control {
+            ensure!(self.session.is_none(), "another control connection was faster");
+            self.session = Some(nonce);
+        }
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.write_all(answer)?;
+        // A closed receiver means that the case is over.
+        let _late = self.admitted.send((purpose, stream));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-    use crate::challenge::prove;
-
-    #[test]
-    fn garbage_changes_nothing_and_the_right_peer_still_comes_in() {
-        let key = PairKey::from_bytes([3; 32]);
-        let mut gate = Gate::open("127.0.0.1:0".parse().unwrap(), key.clone()).unwrap();
-        let mut silent = Vec::new();
-        for number in 0..200_u32 {
-            let mut stream = TcpStream::connect(gate.address()).unwrap();
-            // A stranger may find his connection closed already.
-            let _refused = stream.write_all(&number.to_le_bytes().repeat(64));
-            if number % 40 == 0 {
-                silent.push(TcpStream::connect(gate.address()).unwrap());
-            }
-        }
-        let session = loop {
-            let mut stream = TcpStream::connect(gate.address()).unwrap();
-            let proved = prove(&mut stream, &key, Purpose::Control, &NO_SESSION, Duration::from_secs(10));
-            // Refused only while strangers fill every place; they are thrown out within the challenge's time.
-            if let Ok(session) = proved {
-                break session;
-            }
-        };
-        gate.admit(Purpose::Control).unwrap();
-        let mut second = TcpStream::connect(gate.address()).unwrap();
-        assert!(prove(&mut second, &key, Purpose::Control, &NO_SESSION, Duration::from_secs(10)).is_err());
-        let mut payload = TcpStream::connect(gate.address()).unwrap();
-        prove(&mut payload, &key, Purpose::Payload, &session, Duration::from_secs(10)).unwrap();
-        let mut ceiling = TcpStream::connect(gate.address()).unwrap();
-        prove(&mut ceiling, &key, Purpose::Ceiling, &session, Duration::from_secs(10)).unwrap();
-        gate.admit(Purpose::Ceiling).unwrap();
-        gate.admit(Purpose::Payload).unwrap();
-    }
-
-    #[test]
-    fn a_wildcard_address_is_refused() {
-        let error = Gate::open("0.0.0.0:0".parse().unwrap(), PairKey::from_bytes([0; 32])).err().unwrap();
-        assert!(error.to_string().contains("wildcard"), "{error}");
-    }
-}
+mod tests;

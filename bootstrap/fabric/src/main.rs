@@ -2,15 +2,21 @@
 #![deny(unsafe_code)]
 
 mod challenge;
+mod commands;
 mod control;
+mod counters;
 mod cpu_time;
 mod events;
+mod fault;
+mod flow_plan;
 mod gate;
 mod initiator;
+mod machine;
 mod pattern;
 mod pool_data;
 mod probe;
 mod run;
+mod samples;
 mod target;
 mod transport;
 mod watch;

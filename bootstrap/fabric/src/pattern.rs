@@ -1,4 +1,4 @@
-//! The data of a block: every 8-byte word differs from every other word of the block, and blocks, rounds and seeds
+//! The data of a block: every 8-byte word differs from every other word of the block, and blocks, flows and seeds
 //! differ, so that a flipped bit, a stale block and two swapped blocks all show.
 
 use prefab_contract::transfer::mix;
@@ -6,21 +6,21 @@ use prefab_contract::transfer::mix;
 /// The step between neighbouring words; odd, so that no word of a block repeats.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// What destinations hold before a request.
+/// What destinations hold before a flow.
 const POISON: u8 = 0xa5;
 
-/// What all blocks of one round are made from.
+/// What all blocks of one flow are made from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pattern {
     /// Equal at both ends.
     pub(crate) seed: u64,
-    /// New data each round.
-    pub(crate) round: u64,
+    /// New data each flow.
+    pub(crate) flow: u64,
 }
 
 impl Pattern {
     fn first_word(self, source_block: u64) -> u64 {
-        mix(self.seed ^ mix(self.round ^ mix(source_block)))
+        mix(self.seed ^ mix(self.flow ^ mix(source_block)))
     }
 
     /// Writes the data of the source block with this number.
@@ -58,8 +58,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_flipped_bit_anywhere_is_found(seed: u64, round: u64, number: u64, byte in 0_usize..4096, bit in 0_u32..8) {
-            let pattern = Pattern { seed, round };
+        fn one_flipped_bit_anywhere_is_found(seed: u64, flow: u64, number: u64, byte in 0_usize..4096, bit in 0_u32..8) {
+            let pattern = Pattern { seed, flow };
             let mut block = vec![0; 4096];
             pattern.fill(number, &mut block);
             prop_assert!(pattern.matches(number, &block));
@@ -68,14 +68,14 @@ mod tests {
         }
 
         #[test]
-        fn another_block_round_or_seed_is_found(seed: u64, round in 0_u64..1000, number in 0_u64..1_000_000, other in 1_u64..1000) {
-            let pattern = Pattern { seed, round };
+        fn another_block_flow_or_seed_is_found(seed: u64, flow in 0_u64..1000, number in 0_u64..1_000_000, other in 1_u64..1000) {
+            let pattern = Pattern { seed, flow };
             let mut block = vec![0; 64];
             pattern.fill(number, &mut block);
             prop_assert!(!pattern.matches(number + other, &block));
-            let other_round = Pattern { seed, round: round + other };
-            let other_seed = Pattern { seed: seed ^ other, round };
-            prop_assert!(!other_round.matches(number, &block));
+            let other_flow = Pattern { seed, flow: flow + other };
+            let other_seed = Pattern { seed: seed ^ other, flow };
+            prop_assert!(!other_flow.matches(number, &block));
             prop_assert!(!other_seed.matches(number, &block));
         }
     }
@@ -84,6 +84,6 @@ mod tests {
     fn a_poisoned_block_is_not_data() {
         let mut block = vec![0; 64];
         poison(&mut block);
-        assert!(!Pattern { seed: 0, round: 0 }.matches(0, &block));
+        assert!(!Pattern { seed: 0, flow: 0 }.matches(0, &block));
     }
 }

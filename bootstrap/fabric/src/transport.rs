@@ -1,12 +1,17 @@
-//! What carries the bytes. A transport is two halves: the initiator prepares tables, posts a request and polls it; the
-//! target serves. A transport that cannot run here says why and is never replaced by another.
+//! What carries the bytes. A transport is two halves, one of each for a stream: the initiator's prepares tables, posts
+//! requests and polls them; the target's serves. A transport that cannot run here says why and is never replaced by another.
 //!
-//! Seams for more: a provider of libfabric registers in `open`, posts in `post`, reads completions in `poll`.
+//! A *handle* is a prepared part of a request, as NIXL's transfer handles are: its tables are made once, and it is posted as
+//! often as the flow wants, but never again before it is complete. A *flow* is the time from one readiness of both ends to the
+//! next: a round, or a steady flow.
 
+pub(crate) mod flow;
 pub(crate) mod libfabric;
 pub(crate) mod memory;
+pub(crate) mod plain;
 mod process_memory;
 mod stream;
+pub(crate) mod streams;
 pub(crate) mod tables;
 pub(crate) mod tcp;
 mod vectored;
@@ -17,82 +22,78 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use prefab_contract::engine::{CaseSpec, Memory, Mode, Operation, Stage, Transport, Waiting};
-use prefab_contract::path::{Carried, OpenedFabric};
+use prefab_contract::engine::{CaseSpec, Memory, Operation, PathFacts, Transport};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
+use flow::Flow;
 use libfabric::provider::Provider;
-use memory::Pool;
+use memory::Window;
 
-/// The initiator's half.
-pub(crate) trait Initiator {
-    /// Makes the tables of one request; before its clock starts.
-    fn prepare(&mut self, runs: &[Run]) -> Result<()>;
+/// The longest time that a call waits before its caller looks around.
+pub(crate) const LOOK_AROUND: Duration = Duration::from_millis(200);
 
-    /// Begins the prepared request.
+/// How long before something is due to stop sleeping: wake-ups are late by about that much.
+pub(crate) const EARLY: Duration = Duration::from_micros(100);
+
+/// One stream's half at the initiator. It is used from one thread at a time.
+pub(crate) trait Initiator: Send {
+    /// Makes the tables of a handle, which is not posted; before any clock starts.
+    ///
+    /// # Errors
+    /// A run that cannot be moved.
+    fn prepare(&mut self, handle: usize, runs: &[Run]) -> Result<()>;
+
+    /// Begins what the handle stands for, as part of request number `request` of the flow. It moves what it can without
+    /// waiting.
     ///
     /// # Errors
     /// The transport is broken: the case ends.
-    fn post(&mut self, pool: &mut Pool, round: u64) -> Result<()>;
+    fn post(&mut self, window: Window<'_>, handle: usize, request: u64) -> Result<()>;
 
-    /// Goes on with the request, waiting a bounded time if there is nothing to do. Returns the payload bytes that are
-    /// in their final place once **all** are and the consumer was told, `None` before.
+    /// Goes on with everything posted, waiting at most `patience` if there is nothing to do; it may return earlier without
+    /// anything. Returns a handle whose bytes are **all** in their final place, and of which the consumer was told.
     ///
     /// # Errors
     /// The transport is broken: the case ends.
-    fn poll(&mut self, pool: &mut Pool) -> Result<Option<u64>>;
+    fn poll(&mut self, window: Window<'_>, patience: Duration) -> Result<Option<Moved>>;
 
-    /// What was opened of libfabric; none for the engine's own transports.
-    fn opened(&self) -> Option<OpenedFabric> {
-        None
-    }
-
-    /// What carried the `payload_bytes` that moved since the transport was opened.
-    fn carried(&self, payload_bytes: u64) -> Carried;
-
-    /// The plain loops that bound this transport.
-    fn ceilings(&self) -> &'static [Waiting];
-
-    /// Runs one of them over the prepared tables and takes its time; making its tables is not part of it.
-    ///
-    /// # Errors
-    /// The transport is broken: the case ends.
-    fn run_ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<Duration>;
+    /// What carries the bytes, asked of the transport itself.
+    fn facts(&self) -> PathFacts;
 }
 
-/// The target's half.
-pub(crate) trait Target {
-    /// Makes the tables of a packed request, before its clock starts; one-sided operations need none here.
-    fn prepare(&mut self, runs: &[Run]);
+/// A handle that is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moved {
+    /// Which.
+    pub(crate) handle: usize,
+    /// Its payload bytes by this end's count.
+    pub(crate) bytes: u64,
+}
 
-    /// Serves one request; returns when its part is done.
+/// One stream's half at the target. It is used from one thread at a time.
+pub(crate) trait Target: Send {
+    /// Makes the tables of a packed handle, which is not under way; one-sided operations need none here.
     ///
     /// # Errors
-    /// The transport is broken, or the peer asked for what it must not: the case ends.
-    fn serve(&mut self, pool: &mut Pool) -> Result<()>;
+    /// A run that cannot be placed.
+    fn prepare(&mut self, handle: usize, runs: &[Run]) -> Result<()>;
 
-    /// Payload bytes of that request by this end's own count.
+    /// Serves the handles of one flow and returns when it has served as many as the flow has, waiting at most
+    /// [`LOOK_AROUND`] before it asks the flow again.
     ///
     /// # Errors
-    /// The consumer was not told of this round.
-    fn target_bytes(&mut self, round: u64) -> Result<u64>;
+    /// The transport is broken, the flow was broken off, or the peer asked for what it must not: the case ends.
+    fn serve(&mut self, window: Window<'_>, flow: &Flow) -> Result<Served>;
+}
 
-    /// The stage of a target between its `Prepared` and the initiator's next message. Where its own counter moves with
-    /// the bytes, `Transfer`; where it sees nothing of them, a stage with a deadline by size.
-    fn passive_stage(&self) -> Stage {
-        Stage::Transfer
-    }
-
-    /// Makes ready what the next plain loop moves. The initiator's clock does not run yet, as it does not run while the
-    /// transport's own tables are made.
-    fn prepare_ceiling(&mut self, runs: &[Run]);
-
-    /// Serves one plain loop over the same tables.
-    ///
-    /// # Errors
-    /// The transport is broken: the case ends.
-    fn serve_ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<()>;
+/// What one stream of the target counted in one flow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// Handles.
+    pub(crate) handles: u64,
+    /// Payload bytes.
+    pub(crate) bytes: u64,
 }
 
 /// A transport that cannot run here, with what was found and what to do.
@@ -110,7 +111,7 @@ impl std::error::Error for Unavailable {}
 /// What both halves need to know.
 #[derive(Clone)]
 pub(crate) struct Setting {
-    /// Who pulls or pushes.
+    /// Who pulls, pushes or places.
     pub(crate) operation: Operation,
     /// Where moved bytes are counted.
     pub(crate) watch: Arc<Watch>,
@@ -121,23 +122,16 @@ pub(crate) struct Setting {
 /// # Errors
 /// [`Unavailable`] with the first such thing.
 pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
-    let missing = if case.memory != Memory::Host {
-        "pools in GPU memory"
-    } else if case.streams != 1 {
-        "several streams"
-    } else if !matches!(case.mode, Mode::Request { outstanding: 1, .. }) {
-        "several requests at once or a steady flow of them"
-    } else if case.schedule.is_some() {
-        "schedules"
-    } else if case.operation == Operation::Packed && !Transport::BUILTIN.contains(&case.transport) {
-        "packed requests"
-    } else {
-        return unavailable_here(case.transport).map_or(Ok(()), |reason| Err(Unavailable(reason)));
+    let reason = match (case.memory, case.transport) {
+        (Memory::Gpu, transport) => Some(format!(
+            "this engine does not reach GPU memory over {transport} yet, expected --memory host; leave the option out"
+        )),
+        (Memory::Host, transport) if case.operation == Operation::Packed && Provider::of(transport).is_some() => {
+            Some(format!("this engine does not pack over {transport} yet, expected --op read or write"))
+        }
+        (Memory::Host, transport) => unavailable_here(transport),
     };
-    Err(Unavailable(format!(
-        "this engine does not measure {missing} over {} yet; leave the option out",
-        case.transport
-    )))
+    reason.map_or(Ok(()), |reason| Err(Unavailable(reason)))
 }
 
 /// Why a transport cannot run on this machine at all; `None` if it can.
@@ -148,3 +142,6 @@ pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
         other => Provider::of(other).and_then(libfabric::unavailable_here),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Which transports this machine can run, as the engine says.
 
 use std::io::Read as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use prefab_contract::engine::Transport;
 use prefab_contract::probe::{Probe, ProbedTransport};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long the engine may look around: libraries and drivers are loaded.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,6 +44,7 @@ impl Available {
 fn probe(engine: &Path) -> Option<Probe> {
     let mut child = Command::new(engine)
         .arg("probe")
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -51,7 +54,9 @@ fn probe(engine: &Path) -> Option<Probe> {
     while child.try_wait().ok()?.is_none() {
         if Instant::now() >= until {
             // A driver hangs; whichever case needs it will say so.
-            let _ended = child.kill();
+            if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+                let _ended = kill_process_group(group, Signal::KILL);
+            }
             let _reaped = child.wait();
             return None;
         }

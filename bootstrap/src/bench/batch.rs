@@ -1,36 +1,35 @@
 //! Cells that run at the same time: every pair of engines in a thread of its own, and one failure ends them all.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use prefab_contract::bench_report::Failure;
-use prefab_contract::engine::Round;
 
-use super::pair::{self, Engines, Outcome, Place};
+use super::barrier::{Barrier, Seat};
+use super::pair::{self, Engines, Outcome, Place, Step};
 use super::plan::Cell;
 
-/// Runs the pairs of all cells together. `places` has one for each pair of each cell; `on_round` sees each round with the
-/// number of its cell.
+/// Runs the pairs of all cells together. `places` has one for each pair of each cell; `on_step` sees what they bring with the
+/// number of their cell.
 pub(crate) fn run(
     engines: &Engines<'_>,
     cells: &[Cell],
     places: Vec<Vec<Place>>,
-    on_round: &mut dyn FnMut(usize, &Round),
+    on_step: &mut dyn FnMut(usize, Step),
 ) -> Vec<Vec<Outcome>> {
-    let (sender, rounds) = channel();
-    let abandoned = AtomicBool::new(false);
+    let (sender, steps) = channel();
+    let barrier = Barrier::new(places.iter().map(Vec::len).sum());
+    let mut seats = 0..;
     std::thread::scope(|scope| {
         let mut running = Vec::new();
         for (number, (cell, places)) in cells.iter().zip(places).enumerate() {
-            let abandoned = &abandoned;
-            let start = |place: Place| {
-                let sender = sender.clone();
-                scope.spawn(move || one(engines, abandoned, cell, place, number, &sender))
+            let start = |(place, seat): (Place, usize)| {
+                let (sender, seat) = (sender.clone(), barrier.seat(seat));
+                scope.spawn(move || one(engines, &seat, cell, place, number, &sender))
             };
-            running.push(places.into_iter().map(start).collect::<Vec<_>>());
+            running.push(places.into_iter().zip(seats.by_ref()).map(start).collect::<Vec<_>>());
         }
         drop(sender);
-        rounds.iter().for_each(|(number, round)| on_round(number, &round));
+        steps.iter().for_each(|(number, step)| on_step(number, step));
         let joined = |pair: std::thread::ScopedJoinHandle<'_, Outcome>| {
             pair.join().unwrap_or_else(|_| Outcome::failed("supervisor", "start", "the supervisor's thread broke down"))
         };
@@ -40,18 +39,18 @@ pub(crate) fn run(
 
 fn one(
     engines: &Engines<'_>,
-    abandoned: &AtomicBool,
+    seat: &Seat<'_>,
     cell: &Cell,
     place: Place,
     number: usize,
-    rounds: &Sender<(usize, Round)>,
+    steps: &Sender<(usize, Step)>,
 ) -> Outcome {
     // Who listens leaves only after all pairs have ended.
-    let mut on_round = |round: &Round| drop(rounds.send((number, round.clone())));
-    let ran = pair::run_case(engines, abandoned, &cell.spec, place, &mut on_round);
+    let mut on_step = |step| drop(steps.send((number, step)));
+    let ran = pair::run_case(engines, seat, &cell.spec, place, &mut on_step);
     let outcome = ran.unwrap_or_else(|error| Outcome::failed("supervisor", "start", &format!("{error:#}")));
     if outcome.failure.is_some() {
-        abandoned.store(true, Ordering::Relaxed);
+        seat.abandon();
     }
     outcome
 }

@@ -10,7 +10,7 @@ use super::options::What;
 use super::pacing::{Parts, Prefill};
 use super::plan::{Batch, Cell, Workload};
 use super::reader::{Common, Reader};
-use super::shape::{self, Request};
+use super::shape::{self, PoolSize, Request};
 use super::values::{bytes, named, number};
 
 /// From an inline message to what no layout exceeds.
@@ -98,9 +98,9 @@ impl Reader<'_> {
         share: u32,
     ) -> Option<Cell> {
         let working_set = common.working_set.unwrap_or_else(shape::usual_working_set);
-        let shape = shape::of_model(model, request, working_set);
-        let shape = shape.map_err(|error| self.mistakes.take_wrong(error.option(), error.into())).ok();
         let mode = mix::at_share(common.mode, share);
+        let shape = shape::of_model(model, request, PoolSize { working_set, requests: mode.room() });
+        let shape = shape.map_err(|error| self.mistakes.take_wrong(error.option(), error.into())).ok();
         let schedule = common.prefill.map(|prefill| prefill.of(model, request.tokens));
         if request.layout == Layout::Block && common.prefill.is_some_and(|it| it.parts == Parts::Layerwise) {
             let expected = "a layout with a region for each layer";
@@ -114,13 +114,19 @@ impl Reader<'_> {
         }
         Some(Cell {
             spec: CaseSpec { mode, schedule, ..spec(common, at, operation, shape?, !self.options.no_ceilings) },
-            pairs: common.endpoints.unwrap_or(1),
+            pairs: common.endpoints.unwrap_or_else(|| self.usual_pairs(request.ranks)),
             scheme: common.scheme,
             tokens: request.tokens,
             hit_tokens: request.hit_tokens,
             layout: request.layout.name(),
             schedule: common.prefill.map(Prefill::name),
         })
+    }
+
+    /// The ranks of a decode node work together; on one machine they would only share its cores.
+    fn usual_pairs(&self, ranks: TensorParallel) -> u32 {
+        let peers = u32::try_from(self.options.peers.len()).unwrap_or(u32::MAX);
+        if self.options.local { 1 } else { ranks.decode.saturating_mul(peers) }
     }
 
     /// Prompt lengths: those of a mix together, others one after another.
@@ -145,6 +151,7 @@ impl Reader<'_> {
         });
         let window = self.count("--window", self.options.window.as_deref(), 1 << 20).map(u64::from);
         let working_set = common.working_set.unwrap_or_else(shape::usual_working_set);
+        let pool = PoolSize { working_set, requests: common.mode.room() };
         let mut batches = Vec::new();
         for place in places(common) {
             for (&transport, candidates) in ways(common) {
@@ -152,7 +159,7 @@ impl Reader<'_> {
                 for &size in &sizes {
                     let usual = (WINDOW_BYTES / size).clamp(1, WINDOW_DESCRIPTORS);
                     let count = if is_sweep { window.unwrap_or(usual) } else { 1 };
-                    let shape = match shape::of_descriptors(size, count, working_set) {
+                    let shape = match shape::of_descriptors(size, count, pool) {
                         Ok(shape) => shape,
                         Err(error) => {
                             self.mistakes.take_wrong("--sizes", error.into());

@@ -26,7 +26,7 @@ pub(crate) struct Options {
     /// pairwise; fan-in: many prefill ends to one decode end; fan-out: one prefill end to many decode ends
     #[arg(long, value_name = "SCHEME", help_heading = "Where")]
     pub(super) scheme: Option<String>,
-    /// Pairs of engines at the same time (steady mode) [default: 1]
+    /// Pairs of engines at the same time [default: one for each decode rank at every peer; 1 with --local]
     #[arg(long, value_name = "N", help_heading = "Where")]
     pub(super) endpoints: Option<String>,
     /// Threads that move data at each end of a pair [default: 1]

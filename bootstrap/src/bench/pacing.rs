@@ -1,6 +1,6 @@
 //! How requests follow each other, for how long, and when their parts may leave.
 
-use prefab_contract::engine::{Mode, Schedule, Until};
+use prefab_contract::engine::{Cut, Mode, Schedule, Until};
 use prefab_contract::models::Model;
 
 use super::mistakes::Mistakes;
@@ -161,7 +161,11 @@ impl Prefill {
             Parts::Layerwise => model.groups.iter().map(|group| u64::from(group.layers)).sum(),
             Parts::Chunked(chunk_tokens) => tokens.div_ceil(chunk_tokens),
         };
-        Schedule { prefill_ms: self.prefill_ms, parts: u32::try_from(parts).unwrap_or(u32::MAX) }
+        let cut = match self.parts {
+            Parts::Whole | Parts::Layerwise => Cut::Layers,
+            Parts::Chunked(_) => Cut::Tokens,
+        };
+        Schedule { prefill_ms: self.prefill_ms, parts: u32::try_from(parts).unwrap_or(u32::MAX), cut }
     }
 }
 

@@ -3,15 +3,16 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use prefab_contract::bench_report::Failure;
-use prefab_contract::engine::{CaseSpec, Event, MESSAGE_VERSION, PairKey, Role, Round, Start};
-use prefab_contract::path::{Carried, OpenedFabric};
+use prefab_contract::engine::{
+    CaseSpec, Counter, Event, MESSAGE_VERSION, PairKey, PathFacts, Requests, Role, Round, Start, Steady,
+};
 
+use super::barrier::Seat;
 use super::peer::{FarTarget, Listening};
 use crate::engine::{Engine, Heard, Side};
 use crate::interrupt::Interrupt;
@@ -31,16 +32,99 @@ pub(crate) const ABANDONED: &str = "another pair of this case failed";
 pub(crate) struct Outcome {
     /// The engine's version, if one spoke.
     pub(crate) engine_version: Option<String>,
-    /// Connecting and registering, in microseconds, once both were done.
-    pub(crate) ready_us: Option<(u64, u64)>,
-    /// What the initiator opened of libfabric.
-    pub(crate) fabric: Option<OpenedFabric>,
-    /// What carried the bytes, once all rounds were over.
-    pub(crate) carried: Option<Carried>,
+    /// From the start of the initiator's engine until its first word, in microseconds.
+    pub(crate) start_us: Option<u64>,
+    /// What came before the first request, once all of it was done.
+    pub(crate) ready: Option<Ready>,
+    /// How much the counters of the devices moved at both ends.
+    pub(crate) counters: Vec<(Side, Counter)>,
     /// All rounds that were verified, the cold one first.
     pub(crate) rounds: Vec<Round>,
+    /// The steady flow, in that mode.
+    pub(crate) flow: Flow,
     /// Why it is not complete.
     pub(crate) failure: Option<Failure>,
+}
+
+/// What came before the first request; times in microseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ready {
+    /// Loading libraries of the machine.
+    pub(crate) load_us: u64,
+    /// Connecting and agreeing.
+    pub(crate) connect_us: u64,
+    /// Mapping, touching and registering the pool.
+    pub(crate) registration_us: u64,
+    /// What carries the bytes.
+    pub(crate) path: PathFacts,
+}
+
+/// A steady flow, as far as it came; times in nanoseconds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flow {
+    /// Each request that ended inside the window.
+    pub(crate) requests_ns: Vec<u64>,
+    /// The post call of each.
+    pub(crate) posts_ns: Vec<u64>,
+    /// How much of the window had passed when the last of them ended.
+    pub(crate) elapsed_ns: u64,
+    /// The verdict, once it was over.
+    pub(crate) steady: Option<Steady>,
+}
+
+impl Outcome {
+    /// What carries the bytes, once the transport was open.
+    pub(crate) fn path(&self) -> Option<&PathFacts> {
+        self.ready.as_ref().map(|ready| &ready.path)
+    }
+
+    /// Payload bytes of all requests by the initiator's count.
+    pub(crate) fn moved_bytes(&self) -> u64 {
+        let in_rounds: u64 = self.rounds.iter().map(|round| round.initiator_bytes).sum();
+        in_rounds + self.flow.steady.as_ref().map_or(0, |steady| steady.initiator_bytes)
+    }
+
+    /// Blocks that were compared and found right.
+    pub(crate) fn blocks_verified(&self) -> u64 {
+        let in_rounds: u64 = self.rounds.iter().map(|round| round.blocks_verified).sum();
+        in_rounds + self.flow.steady.as_ref().map_or(0, |steady| steady.blocks_verified)
+    }
+}
+
+impl Flow {
+    /// The window, or as much of it as was seen, in nanoseconds.
+    pub(crate) fn window_ns(&self) -> Option<u64> {
+        let seen = (!self.requests_ns.is_empty()).then_some(self.elapsed_ns);
+        self.steady.as_ref().map(|steady| steady.window_ns).or(seen)
+    }
+
+    fn extend(&mut self, requests: &Requests) {
+        self.requests_ns.extend(&requests.requests_ns);
+        self.posts_ns.extend(&requests.posts_ns);
+        self.elapsed_ns = requests.elapsed_ns;
+    }
+}
+
+/// What a case brings while it runs.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// A round is over and verified.
+    Round(Round),
+    /// Requests of a steady flow have ended.
+    Requests {
+        /// How many.
+        count: u64,
+        /// How much of the window has passed, in nanoseconds.
+        elapsed_ns: u64,
+    },
+}
+
+/// What reaches a pair.
+enum News {
+    /// An engine's word.
+    Heard(Side, Heard),
+    /// All pairs of the case are ready for this flow.
+    Go(u64),
 }
 
 /// The program and the clock of the engines.
@@ -58,36 +142,41 @@ pub(crate) enum Place {
     There(Listening),
 }
 
-/// Runs one case and ends both engines. `on_round` sees each round as it comes; `abandoned` is set when another pair of the
-/// case has failed.
+/// Runs one case and ends both engines. `on_step` sees what it brings as it comes; at its seat the pair waits for the others
+/// of the case, and hears when one of them has failed.
 ///
 /// # Errors
 /// The first engine cannot be started; every later failure is part of the outcome.
 pub(crate) fn run_case(
     engines: &Engines<'_>,
-    abandoned: &AtomicBool,
+    seat: &Seat<'_>,
     case: &CaseSpec,
     place: Place,
-    on_round: &mut dyn FnMut(&Round),
+    on_step: &mut dyn FnMut(Step),
 ) -> Result<Outcome> {
     let (sender, heard) = channel();
+    let go = sender.clone();
+    // Nobody listens any more when the pair is over.
+    seat.take(move |flow| drop(go.send(News::Go(flow))));
     let key = match &place {
         Place::Here => fresh_secret()?,
         Place::There(listening) => listening.key.clone(),
     };
-    let mut pair = Pair { engines, abandoned, case, key, sender, running: Vec::new() };
+    let mut pair = Pair { engines, seat, case, key, sender, running: Vec::new(), initiator_began: None };
     match place {
         Place::Here => pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?,
         Place::There(Listening { target, address, words, .. }) => {
             let sender = pair.sender.clone();
             // Nobody listens any more when the pair is over.
-            std::thread::spawn(move || words.into_iter().for_each(|word| drop(sender.send((Side::Target, word)))));
+            std::thread::spawn(move || {
+                words.into_iter().for_each(|word| drop(sender.send(News::Heard(Side::Target, word))));
+            });
             pair.running.push(Member::Far(target));
             pair.start(Side::Initiator, Role::Initiator { connect: address })?;
         }
     }
     let mut outcome = Outcome::default();
-    pair.follow(&heard, &mut outcome, on_round);
+    pair.follow(&heard, &mut outcome, on_step);
     pair.end(&mut outcome);
     Ok(outcome)
 }
@@ -153,11 +242,12 @@ impl Member {
 
 struct Pair<'a> {
     engines: &'a Engines<'a>,
-    abandoned: &'a AtomicBool,
+    seat: &'a Seat<'a>,
     case: &'a CaseSpec,
     key: PairKey,
-    sender: Sender<(Side, Heard)>,
+    sender: Sender<News>,
     running: Vec<Member>,
+    initiator_began: Option<Instant>,
 }
 
 impl Pair<'_> {
@@ -168,28 +258,37 @@ impl Pair<'_> {
             case: self.case.clone(),
             role,
             deadline_divisor: self.engines.deadline_divisor,
+            barrier: self.seat.has_neighbours(),
+            fault: None,
         };
         let sender = self.sender.clone();
         // Nobody listens any more when the pair is over.
-        let heard = move |word| drop(sender.send((side, word)));
+        let heard = move |word| drop(sender.send(News::Heard(side, word)));
+        if side == Side::Initiator {
+            self.initiator_began = Some(Instant::now());
+        }
         self.running.push(Member::Own(Engine::start(self.engines.program, side, start, heard)?));
         Ok(())
     }
 
     /// Listens until both engines finished or one failed.
-    fn follow(&mut self, heard: &Receiver<(Side, Heard)>, outcome: &mut Outcome, on_round: &mut dyn FnMut(&Round)) {
+    fn follow(&mut self, heard: &Receiver<News>, outcome: &mut Outcome, on_step: &mut dyn FnMut(Step)) {
         while !self.have_both_finished() && outcome.failure.is_none() {
             outcome.failure = match heard.recv_timeout(TICK) {
-                Ok((side, Heard::Event(event))) => self.take(side, event, outcome, on_round),
-                Ok((side, Heard::Garbage(line))) => {
+                Ok(News::Go(flow)) => {
+                    self.go(flow);
+                    None
+                }
+                Ok(News::Heard(side, Heard::Event(event))) => self.take(side, event, outcome, on_step),
+                Ok(News::Heard(side, Heard::Garbage(line))) => {
                     let cause = format!(
                         "found the line {line:?}, expected an event of version {MESSAGE_VERSION}; use prefab-bootstrap \
                          and prefab-fabric of one release"
                     );
                     Some(self.failure(side, cause))
                 }
-                Ok((side, Heard::End)) => self.died(side),
-                Ok((side, Heard::Lost(cause))) => self.lost(side, cause),
+                Ok(News::Heard(side, Heard::End)) => self.died(side),
+                Ok(News::Heard(side, Heard::Lost(cause))) => self.lost(side, cause),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
             };
             let failure = outcome.failure.take();
@@ -209,26 +308,57 @@ impl Pair<'_> {
         side: Side,
         event: Event,
         outcome: &mut Outcome,
-        on_round: &mut dyn FnMut(&Round),
+        on_step: &mut dyn FnMut(Step),
     ) -> Option<Failure> {
         if let Some(member) = self.running.iter_mut().find(|member| member.side() == side) {
             member.note(&event);
         }
         match event {
-            Event::Hello { engine_version, .. } => outcome.engine_version = Some(engine_version),
+            Event::Hello { engine_version, .. } => {
+                outcome.engine_version = Some(engine_version);
+                let began = self.initiator_began.filter(|_| side == Side::Initiator);
+                outcome.start_us = outcome.start_us.or(began.map(|began| microseconds(began.elapsed())));
+            }
             Event::Listening { address } => {
                 let started = self.start(Side::Initiator, Role::Initiator { connect: address });
                 return started.err().map(|error| self.failure(Side::Initiator, format!("{error:#}")));
             }
-            Event::Ready { connect_us, registration_us } => outcome.ready_us = Some((connect_us, registration_us)),
-            Event::Opened(fabric) => outcome.fabric = Some(*fabric),
-            Event::Carried(carried) => outcome.carried = Some(carried),
+            Event::Ready { load_us, connect_us, registration_us, path } => {
+                outcome.ready = Some(Ready { load_us, connect_us, registration_us, path: *path });
+            }
+            Event::AtBarrier { flow } => self.seat.arrive(flow),
+            Event::Counters { counters } => {
+                outcome.counters.extend(counters.into_iter().map(|counter| (side, counter)));
+            }
             Event::Round(round) => {
-                if let Some(cause) = self.miscounted(&round) {
+                let requests = u64::from(self.case.mode.outstanding());
+                let what = format!("round {}", round.number);
+                if let Some(cause) = self.miscounted(&what, requests, round.initiator_bytes, round.target_bytes) {
                     return Some(self.failure(side, cause));
                 }
-                on_round(&round);
+                on_step(Step::Round(round.clone()));
                 outcome.rounds.push(round);
+            }
+            Event::Requests(requests) => {
+                outcome.flow.extend(&requests);
+                let count = outcome.flow.requests_ns.len() as u64;
+                on_step(Step::Requests { count, elapsed_ns: outcome.flow.elapsed_ns });
+            }
+            Event::Steady(steady) => {
+                let cause = self.miscounted(
+                    "the steady flow",
+                    steady.flow_requests,
+                    steady.initiator_bytes,
+                    steady.target_bytes,
+                );
+                let found = outcome.flow.requests_ns.len() as u64;
+                let lost = (found != steady.requests).then(|| {
+                    format!("found the times of {found} requests, expected those of the {} that ended", steady.requests)
+                });
+                if let Some(cause) = cause.or(lost) {
+                    return Some(self.failure(side, cause));
+                }
+                outcome.flow.steady = Some(steady);
             }
             Event::Stage { .. } | Event::Progress { .. } | Event::Finished {} => {}
             Event::Unavailable { reason } => {
@@ -242,15 +372,26 @@ impl Pair<'_> {
     }
 
     /// Bytes are counted where they arrive; a figure that claims others is none.
-    fn miscounted(&self, round: &Round) -> Option<String> {
-        let expected = self.case.shape.payload_bytes().saturating_mul(u64::from(self.case.mode.outstanding()));
+    fn miscounted(&self, what: &str, requests: u64, initiator_bytes: u64, target_bytes: u64) -> Option<String> {
+        let expected = self.case.shape.payload_bytes().saturating_mul(requests);
         let off = |bytes: u64| bytes.abs_diff(expected).saturating_mul(100) > expected;
-        (off(round.initiator_bytes) || off(round.target_bytes)).then(|| {
+        let arrives = self.case.transport.moves_bytes();
+        (off(initiator_bytes) || (arrives && off(target_bytes))).then(|| {
             format!(
-                "found {} bytes in round {} by the initiator's count and {} by the target's, expected {expected} by both",
-                round.initiator_bytes, round.number, round.target_bytes
+                "found {initiator_bytes} bytes in {what} by the initiator's count and {target_bytes} by the target's, \
+                 expected {expected} by both"
             )
         })
+    }
+
+    fn go(&mut self, flow: u64) {
+        for member in &mut self.running {
+            if let Member::Own(engine) = member
+                && engine.side() == Side::Initiator
+            {
+                engine.go(flow);
+            }
+        }
     }
 
     fn failure(&self, side: Side, cause: String) -> Failure {
@@ -279,7 +420,7 @@ impl Pair<'_> {
         let stage = self.running.last().map_or("start", Member::stage).to_owned();
         let cause = match self.engines.interrupt.signal() {
             Some(signal) => format!("ended by signal {signal}"),
-            None if self.abandoned.load(Ordering::Relaxed) => ABANDONED.to_owned(),
+            None if self.seat.is_abandoned() => ABANDONED.to_owned(),
             None => return None,
         };
         Some(Failure { side: "supervisor".to_owned(), stage, cause, unavailable: false })
@@ -293,7 +434,7 @@ impl Pair<'_> {
 
     /// An engine that sees its peer gone reports a closed connection; the death is the better reason, and it may be
     /// heard a little later. So may what the kernel knows of a process that stands still.
-    fn prefer_a_death(&mut self, heard: &Receiver<(Side, Heard)>, outcome: &mut Outcome) {
+    fn prefer_a_death(&mut self, heard: &Receiver<News>, outcome: &mut Outcome) {
         let Some(failure) = &mut outcome.failure else { return };
         let oddities: Vec<String> = self.running.iter().filter_map(Member::oddity).collect();
         for oddity in oddities {
@@ -304,7 +445,8 @@ impl Pair<'_> {
             return;
         }
         let until = Instant::now() + LAST_WORD_TIME / 2;
-        while let Ok((side, news)) = heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        while let Ok(news) = heard.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let News::Heard(side, news) = news else { continue };
             match news {
                 Heard::Event(Event::Failed { .. } | Event::Unavailable { .. }) => return,
                 Heard::End if side.name() != reporter => {
@@ -331,4 +473,8 @@ impl Pair<'_> {
             }
         }
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

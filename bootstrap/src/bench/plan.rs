@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use prefab_contract::engine::{CaseSpec, Operation, Transport};
 use prefab_contract::kv::TensorParallel;
 
-use super::available::Available;
 use super::machine;
 use super::mistakes::Mistakes;
 use super::options::{Options, What};
@@ -125,10 +124,9 @@ pub(crate) fn plan(options: &Options) -> Result<Plan> {
     let mut mistakes = Mistakes::default();
     let engine = engine_path(options, &mut mistakes)?;
     let planned = Planned::read(options.config.as_deref(), &mut mistakes);
-    let available = Available::ask(&engine);
     let mut reader = Reader { options, planned: &planned, mistakes, remarks: Vec::new() };
     rules::options_of_another_kind(options, &mut reader.mistakes);
-    let common = reader.common(&available);
+    let common = reader.common(&engine);
     let (workload, batches) = match options.what {
         What::Kv => reader.requests(&common),
         What::Sweep | What::Latency => reader.descriptors(&common),

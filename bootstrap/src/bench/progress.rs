@@ -53,7 +53,7 @@ impl Progress {
     fn line(&self, step: &BenchProgress) -> String {
         match step {
             BenchProgress::CaseBegan { .. } => format!("{} ...\n", self.title),
-            BenchProgress::Round { .. } => String::new(),
+            BenchProgress::Round { .. } | BenchProgress::Flow { .. } => String::new(),
             BenchProgress::CaseEnded { gb_per_s: Some(rate), .. } => format!("{} {rate:.2} GB/s\n", self.title),
             BenchProgress::CaseEnded { gb_per_s: None, .. } => format!("{} no figure\n", self.title),
         }
@@ -65,13 +65,27 @@ impl Progress {
             BenchProgress::CaseBegan { .. } => format!("\r\x1b[K{title} ..."),
             BenchProgress::Round { round, rounds, gb_per_s, blocks_verified, .. } => {
                 let cells = rounds.map_or(BAR_CELLS, |rounds| filled_cells(round, rounds));
-                let (full, empty) = ("#".repeat(cells), ".".repeat(BAR_CELLS - cells));
-                let full = if colour { format!("\x1b[32m{full}\x1b[0m") } else { full };
-                format!("\r\x1b[K{title} [{full}{empty}] {gb_per_s:.2} GB/s, {blocks_verified} blocks verified")
+                let cells = filled(cells, colour);
+                format!("\r\x1b[K{title} [{cells}] {gb_per_s:.2} GB/s, {blocks_verified} blocks verified")
+            }
+            BenchProgress::Flow { elapsed_s, window_s, requests, gb_per_s, .. } => {
+                let cells = filled(filled_cells(milliseconds(elapsed_s), milliseconds(window_s)), colour);
+                format!("\r\x1b[K{title} [{cells}] {gb_per_s:.2} GB/s, {requests} requests")
             }
             BenchProgress::CaseEnded { .. } => "\r\x1b[K".to_owned(),
         }
     }
+}
+
+fn filled(cells: usize, colour: bool) -> String {
+    let (full, empty) = ("#".repeat(cells), ".".repeat(BAR_CELLS - cells));
+    if colour { format!("\x1b[32m{full}\x1b[0m{empty}") } else { full + &empty }
+}
+
+/// A bar needs no more than that, and no window has 2^53 milliseconds.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn milliseconds(seconds: f64) -> u64 {
+    (seconds * 1e3) as u64
 }
 
 fn filled_cells(round: u64, rounds: u64) -> usize {

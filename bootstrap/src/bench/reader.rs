@@ -1,6 +1,8 @@
 //! The options that are the same for every kind of cell, read one by one; a wrong one leaves its default in place, so that
 //! the rest can be read.
 
+use std::path::Path;
+
 use prefab_contract::engine::{Memory, Mode, Operation, Transport};
 use prefab_contract::kv::TensorParallel;
 
@@ -40,9 +42,9 @@ pub(crate) struct Common {
 }
 
 impl Reader<'_> {
-    pub(crate) fn common(&mut self, available: &Available) -> Common {
+    pub(crate) fn common(&mut self, engine: &Path) -> Common {
         Common {
-            transports: self.transports(available),
+            transports: self.transports(engine),
             operations: self.operations(),
             memory: self.memory(),
             fragmentations_ppm: self.list("--fragmentation", &self.options.fragmentation, &[1_000_000], |text| {
@@ -65,12 +67,13 @@ impl Reader<'_> {
         }
     }
 
-    fn transports(&mut self, available: &Available) -> Vec<Transport> {
+    fn transports(&mut self, engine: &Path) -> Vec<Transport> {
         let read = |text: &str| named(text, &Transport::ALL, Transport::name);
         if !self.options.transports.is_empty() {
             return self.list("--transport", &self.options.transports, &[], read);
         }
         if self.options.local {
+            let available = Available::ask(engine);
             let (here, absent) = available.locally();
             self.remarks.extend(absent.into_iter().map(|(transport, why)| format!("{transport} was left out: {why}")));
             return here;

@@ -1,6 +1,6 @@
 //! What options may not ask for together, of this machine, or of the hardware that is planned.
 
-use prefab_contract::engine::{Memory, Mode, Operation, Transport};
+use prefab_contract::engine::{Memory, Operation, Transport};
 
 use super::machine;
 use super::mistakes::Mistakes;
@@ -80,11 +80,6 @@ fn ends(cell: &Cell, operations: &[Operation], options: &Options, mistakes: &mut
             let expected = "fan-in with read, where the decode end here pulls; fan-out with write or packed";
             mistakes.add("--scheme", found, expected, "use the operation that this scheme begins from here");
         }
-    }
-    if cell.pairs > 1 && matches!(cell.spec.mode, Mode::Request { .. }) {
-        let found = format!("{} pairs in request mode", cell.pairs);
-        let expected = "one pair: the rounds of several do not begin together yet, so their rates would not add up";
-        mistakes.add("--endpoints", found, expected, "use --endpoints 1");
     }
     let many = usize::try_from(cell.pairs).unwrap_or(usize::MAX);
     if options.peers.len() > 1 && !many.is_multiple_of(options.peers.len()) {

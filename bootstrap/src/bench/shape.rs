@@ -69,21 +69,36 @@ pub(crate) struct Request {
 ///
 /// # Errors
 /// A shape that no engine can make.
-pub(crate) fn of_model(model: &Model, request: Request, working_set: u64) -> Result<Shape, Impossible> {
+pub(crate) fn of_model(model: &Model, request: Request, pool: PoolSize) -> Result<Shape, Impossible> {
     let Request { layout, ranks, block_tokens, tokens, hit_tokens } = request;
     let transfer = model.rank_transfer_after_hit(layout, ranks, block_tokens, tokens, hit_tokens)?;
     // `regions` is never 0 for a model of the table; a class without blocks is refused with the shape.
     let classes = transfer.classes.iter().filter(|class| class.count > 0);
     let requests = classes.map(|class| (class.bytes, class.regions, class.count / class.regions.max(1)));
-    Ok(Shape::with_working_set(requests, working_set)?)
+    pool.of(requests)
 }
 
 /// Descriptors of one size in one region.
 ///
 /// # Errors
 /// A size that no transfer can have.
-pub(crate) fn of_descriptors(bytes: u64, count: u64, working_set: u64) -> Result<Shape, Impossible> {
-    Ok(Shape::with_working_set([(bytes, 1, count)], working_set)?)
+pub(crate) fn of_descriptors(bytes: u64, count: u64, pool: PoolSize) -> Result<Shape, Impossible> {
+    pool.of([(bytes, 1, count)])
+}
+
+/// How large pools are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolSize {
+    /// At least so many bytes.
+    pub(crate) working_set: u64,
+    /// Room for so many requests without a common block.
+    pub(crate) requests: u32,
+}
+
+impl PoolSize {
+    fn of(self, classes: impl IntoIterator<Item = (u64, u64, u64)>) -> Result<Shape, Impossible> {
+        Ok(Shape::with_working_set(classes, self.working_set)?.with_room_for(self.requests)?)
+    }
 }
 
 /// Bytes of each pool when nobody asked for another number.

@@ -1,8 +1,10 @@
 //! Engines that die, stop or talk nonsense: always a reported result, never a hang, nothing left behind.
 
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use prefab_contract::bench_report::{BenchReport, Ended, Failure};
+use prefab_contract::engine::MESSAGE_VERSION;
 use rustix::process::Signal;
 
 use crate::programs::{Running, bench, is_running, report, signal};
@@ -24,7 +26,7 @@ fn a_killed_target_is_named_and_the_initiator_ends_too() {
         let failure = failure(&report);
         assert_eq!((code, failure.side.as_str()), (Some(1), "target"), "{failure:?}");
         assert!(failure.cause.contains("killed by signal 9"), "{failure:?}");
-        assert!(["fill", "transfer", "check"].contains(&failure.stage.as_str()), "{failure:?}");
+        assert!(["fill", "barrier", "transfer", "check"].contains(&failure.stage.as_str()), "{failure:?}");
     }
 }
 
@@ -68,6 +70,36 @@ fn engines_die_with_their_supervisor() {
     // The test's own time limit is the bound.
     while is_running(running.target) || is_running(running.initiator) {
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_engine_that_hangs_and_ignores_signals_is_killed_with_all_that_it_started() {
+    let script = std::env::temp_dir().join(format!("prefab-hangs-{}", std::process::id()));
+    let text = r#"#!/bin/sh
+trap '' TERM
+sleep 1000 &
+echo '{"event":"hello","version":MESSAGE_VERSION,"engine_version":"0"}'
+echo '{"event":"stage","stage":"transfer","deadline_ms":100}'
+echo "$$ $!" >PIDS
+wait
+"#;
+    let pids = script.with_extension("pids");
+    let text = text.replace("MESSAGE_VERSION", &MESSAGE_VERSION.to_string());
+    std::fs::write(&script, text.replace("PIDS", pids.to_str().unwrap())).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let options = ["--transport", "builtin-tcp", "--op", "read", "--engine", script.to_str().unwrap()];
+    let begin = Instant::now();
+    let output = bench(&options).output().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(16), "a deadline, its grace and two signals: {:?}", begin.elapsed());
+    let report = report(&output);
+    let failure = report.cases[0].failure.as_ref().unwrap();
+    assert_eq!((output.status.code(), failure.stage.as_str()), (Some(1), "transfer"), "{failure:?}");
+    assert!(failure.cause.contains("neither went on nor reported"), "{failure:?}");
+    let started = std::fs::read_to_string(&pids).unwrap();
+    assert!(started.split_whitespace().all(|pid| !is_running(pid.parse().unwrap())), "{started}");
+    for file in [script, pids] {
+        std::fs::remove_file(file).unwrap();
     }
 }
 

@@ -61,8 +61,14 @@ fn the_path_is_efa_only_by_the_devices_counters() {
             assert_eq!((output.status.code(), case.ended, case.verified), (Some(0), Ended::Complete, true), "{case:?}");
             assert_eq!((case.transport.as_str(), case.path.as_str()), (transport, "efa"), "{case:?}");
             assert_eq!(case.provider.as_deref(), Some("efa"));
-            let fabric = case.fabric.as_ref().unwrap();
-            assert_eq!((fabric.fabric.as_str(), fabric.completion.as_str()), (transport, "completions-then-signal"));
+            let facts = case.facts.as_ref().unwrap();
+            assert_eq!(
+                (facts.fabric.as_deref(), facts.completion.as_str()),
+                (Some(transport), "completions-then-signal")
+            );
+            assert_eq!(facts.device.as_deref(), Some("rdmap0s0"));
+            let sides: Vec<&str> = case.counters.iter().map(|counter| counter.side.as_str()).collect();
+            assert!(sides.contains(&"initiator") && sides.contains(&"target"), "{sides:?}");
             let evidence = case.path_evidence.as_ref().unwrap();
             assert!(evidence.contains(&format!("{counter} of rdmap0s0 grew by")), "{evidence}");
         }
@@ -78,7 +84,7 @@ fn without_moving_counters_the_path_is_inconclusive_and_says_so() {
     let case = only(&report);
     assert_eq!((output.status.code(), case.path.as_str(), case.verified), (Some(0), "inconclusive", true));
     let evidence = case.path_evidence.as_ref().unwrap();
-    assert!(evidence.contains("no rdma_read_bytes of rdmap0s0"), "{evidence}");
+    assert!(evidence.contains("no rdma_read_bytes"), "{evidence}");
 }
 
 #[test]
@@ -93,11 +99,8 @@ fn a_lost_completion_ends_by_the_stages_deadline() {
         let case = only(&report);
         let failure = case.failure.as_ref().unwrap();
         assert_eq!((output.status.code(), case.ended), (Some(1), Ended::Partial), "{failure:?}");
-        // Whichever end's deadline comes first: the initiator's without progress, or the passive target's by size.
-        let ends = [("initiator", "transfer", "no byte moved for 1.5 s"), ("target", "check", "unfinished after 1.5")];
-        let is_one =
-            |(side, stage, cause)| failure.side == side && failure.stage == stage && failure.cause.contains(cause);
-        assert!(ends.into_iter().any(is_one), "{failure:?}");
+        assert_eq!((failure.side.as_str(), failure.stage.as_str()), ("initiator", "transfer"), "{failure:?}");
+        assert!(failure.cause.contains("no progress for 1.5 s"), "{failure:?}");
         // The rounds before it are kept.
         assert!(case.verified && case.blocks_verified >= 512, "{case:?}");
     }
@@ -111,7 +114,8 @@ fn a_failed_operation_is_the_cases_reason() {
     let (output, report) = bench_on(&Stub::new("fail_at 700"), &["--transport", "efa-direct", "--op", "write"]);
     let case = only(&report);
     let failure = case.failure.as_ref().unwrap();
-    assert_eq!((output.status.code(), failure.side.as_str()), (Some(1), "initiator"));
+    // Whichever end is heard first; the target has it from the initiator.
+    assert_eq!(output.status.code(), Some(1));
     assert!(failure.cause.contains("told to fail") && failure.cause.contains("Input/output error"), "{failure:?}");
 }
 

@@ -1,8 +1,8 @@
 //! The two programs together, as processes on loopback. Nothing here asserts on time: each test waits for an event.
 #![expect(clippy::print_stderr, reason = "a test says what it left out")]
 
-mod engines;
 mod failures;
+mod flows;
 mod libfabric;
 mod network;
 mod peers;

@@ -1,15 +1,11 @@
 //! Finding and running the two programs.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use prefab_contract::bench_report::{BenchProgress, BenchReport};
-use prefab_contract::engine::{
-    self, CaseSpec, Event, MESSAGE_VERSION, Memory, Mode, Operation, PairKey, Role, Start, Transport, Until,
-};
-use prefab_contract::transfer::{Scatter, Shape};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The engine: in `PREFAB_DIST`, or beside the tested program in a workspace build.
@@ -98,77 +94,4 @@ pub(crate) fn children(parent: u32) -> Vec<i32> {
 fn parent_of(pid: i32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
-}
-
-/// A small case.
-pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
-    CaseSpec {
-        transport,
-        operation,
-        shape: Shape::with_working_set([(4096, 3, 20)], 1 << 20).unwrap(),
-        scatter: Scatter { fragmentation_ppm: 500_000, seed: 3 },
-        mode: Mode::Request { outstanding: 1, until: Until::Rounds(1) },
-        memory: Memory::Host,
-        streams: 1,
-        schedule: None,
-        ceilings: true,
-    }
-}
-
-/// A start command with deadlines divided by ten.
-pub(crate) fn start(case: CaseSpec, role: Role, key: u8) -> Start {
-    Start { version: MESSAGE_VERSION, pair_key: PairKey::from_bytes([key; 32]), case, role, deadline_divisor: 10 }
-}
-
-/// An engine run by hand; killed when dropped.
-pub(crate) struct Engine {
-    child: Child,
-    events: BufReader<ChildStdout>,
-}
-
-impl Engine {
-    /// Starts an engine and writes one line to it.
-    pub(crate) fn with_line(line: &str) -> Self {
-        let mut command = Command::new(engine_path());
-        let mut child = command.arg("run").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        // An engine that refuses may be gone before the line is through.
-        let _refused = child.stdin.as_mut().unwrap().write_all(line.as_bytes());
-        let events = BufReader::new(child.stdout.take().unwrap());
-        Self { child, events }
-    }
-
-    /// Starts an engine with its case.
-    pub(crate) fn with_start(start: Start) -> Self {
-        Self::with_line(&(serde_json::to_string(&engine::Command::Start(start)).unwrap() + "\n"))
-    }
-
-    /// The next event that the filter takes.
-    ///
-    /// # Panics
-    /// The events end before.
-    pub(crate) fn wait_for<T>(&mut self, filter: impl Fn(&Event) -> Option<T>) -> T {
-        loop {
-            let mut line = String::new();
-            assert!(self.events.read_line(&mut line).unwrap() > 0, "the engine's events ended");
-            if let Some(found) = filter(&serde_json::from_str(&line).unwrap()) {
-                return found;
-            }
-        }
-    }
-
-    /// The last event, after the engine ended.
-    pub(crate) fn last_event(mut self) -> Event {
-        let mut text = String::new();
-        self.events.read_to_string(&mut text).unwrap();
-        self.child.wait().unwrap();
-        serde_json::from_str(text.lines().last().expect("no event")).unwrap()
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        // It has ended already unless the test failed.
-        let _ended = self.child.kill();
-        let _reaped = self.child.wait();
-    }
 }

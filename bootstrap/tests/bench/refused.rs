@@ -91,7 +91,6 @@ fn options_that_do_not_go_together_are_refused() {
     assert_refused(&["latency", "--q", "4", "--tokens", "5"], 2, &["given for latency", "--tokens"]);
     assert_refused(&["--sizes", "8KiB", "--window", "5"], 2, &["--sizes", "--window"]);
     assert_refused(&["--scheme", "fan-out"], 2, &["fan-out with read"]);
-    assert_refused(&["--transport", "efa"], 2, &["efa with --local"]);
     for place in [&["--local", "--peer", "Prefill0"][..], &[]] {
         let output = Command::new(env!("CARGO_BIN_EXE_prefab-bootstrap")).arg("bench").args(place).output().unwrap();
         let error = String::from_utf8(output.stderr).unwrap();

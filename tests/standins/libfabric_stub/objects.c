@@ -1,7 +1,9 @@
 /* Fabric, domain, registrations, queues and tables: made, closed. */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "stub.h"
 
@@ -29,7 +31,10 @@ static struct fi_ops plain_operations = {
 
 static int trywait(struct fid_fabric *fabric, struct fid **fids, int count)
 {
-	(void) fabric, (void) fids, (void) count;
+	(void) fabric;
+	for (int i = 0; i < count; i++)
+		if (!is_empty((struct queue *) fids[i]))
+			return -FI_EAGAIN;
 	return 0;
 }
 
@@ -117,15 +122,38 @@ int open_domain(struct fid_fabric *fabric, struct fi_info *info, struct fid_doma
 	return 0;
 }
 
+static int close_queue(struct fid *fid)
+{
+	struct queue *queue = (struct queue *) fid;
+	if (queue->descriptor >= 0)
+		close(queue->descriptor);
+	free(queue);
+	return 0;
+}
+
+static int control_queue(struct fid *fid, int command, void *argument)
+{
+	struct queue *queue = (struct queue *) fid;
+	if (command != FI_GETWAIT || queue->descriptor < 0)
+		return -FI_ENOSYS;
+	*(int *) argument = queue->descriptor;
+	return 0;
+}
+
+static struct fi_ops queue_object_operations = {
+	.size = sizeof(struct fi_ops), .close = close_queue, .bind = no_bind, .control = control_queue,
+};
+
 int open_queue(struct fid_domain *domain, struct fi_cq_attr *attr, struct fid_cq **made, void *context)
 {
 	(void) domain;
 	if (attr->format != FI_CQ_FORMAT_DATA)
 		return -FI_ENOSYS;
-	if (attr->wait_obj != FI_WAIT_NONE && !settings.wait)
+	if (attr->wait_obj != FI_WAIT_NONE && (attr->wait_obj != FI_WAIT_FD || !settings.wait))
 		return -FI_ENOSYS;
 	struct queue *queue = calloc(1, sizeof *queue);
-	queue->fid.fid = (struct fid){FI_CLASS_CQ, context, &plain_operations};
+	queue->fid.fid = (struct fid){FI_CLASS_CQ, context, &queue_object_operations};
+	queue->descriptor = attr->wait_obj == FI_WAIT_FD ? eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC) : -1;
 	queue->fid.ops = &queue_operations;
 	queue->random = settings.seed ^ 0xc0;
 	pthread_mutex_init(&queue->lock, NULL);

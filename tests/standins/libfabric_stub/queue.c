@@ -11,6 +11,26 @@ static struct queue *of(struct fid_cq *cq)
 	return (struct queue *) cq;
 }
 
+static void wake(struct queue *queue)
+{
+	uint64_t one = 1;
+	if (queue->descriptor >= 0 && write(queue->descriptor, &one, sizeof one) < 0)
+		return; /* It is readable already. */
+}
+
+/* Whether a thread may sleep on the descriptor, which is not readable any more. */
+bool is_empty(struct queue *queue)
+{
+	uint64_t count;
+	if (queue->descriptor >= 0 && read(queue->descriptor, &count, sizeof count) < 0)
+		count = 0;
+	pthread_mutex_lock(&queue->lock);
+	bool empty = !queue->count && !queue->error.err;
+	pthread_mutex_unlock(&queue->lock);
+	struct segment *segment = queue->receiver ? queue->receiver->segment : NULL;
+	return empty && (!segment || segment->taken == segment->arrived);
+}
+
 void complete(struct queue *queue, struct operation *operation)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -22,6 +42,7 @@ void complete(struct queue *queue, struct operation *operation)
 		.len = operation->bytes,
 	};
 	pthread_mutex_unlock(&queue->lock);
+	wake(queue);
 }
 
 void fail(struct queue *queue, struct operation *operation, int error, int provider_error)
@@ -33,6 +54,7 @@ void fail(struct queue *queue, struct operation *operation, int error, int provi
 		queue->error.prov_errno = provider_error;
 	}
 	pthread_mutex_unlock(&queue->lock);
+	wake(queue);
 }
 
 static void take(struct queue *queue, struct fi_cq_data_entry *entry)
@@ -80,6 +102,8 @@ static ssize_t read_queue(struct fid_cq *cq, void *buffer, size_t count)
 static ssize_t read_waiting(struct fid_cq *cq, void *buffer, size_t count, const void *condition, int timeout)
 {
 	(void) condition;
+	if (!settings.sread || of(cq)->descriptor < 0)
+		return -FI_ENOSYS;
 	uint64_t end = now_ns() + (uint64_t) timeout * 1000000u;
 	for (;;) {
 		ssize_t found = read_queue(cq, buffer, count);

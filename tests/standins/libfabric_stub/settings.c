@@ -20,6 +20,7 @@ struct settings settings = {
 	.seed = 1,
 	.doorbell = 1,
 	.wait = 1,
+	.sread = 1,
 	.mover = 1,
 };
 
@@ -36,6 +37,7 @@ static const struct {
 	{"fail_at", &settings.fail_at},       {"drop_at", &settings.drop_at},
 	{"manual", &settings.manual},         {"wait", &settings.wait},
 	{"mover", &settings.mover},           {"hang", &settings.hang},
+	{"sread", &settings.sread},
 };
 
 static void refuse(const char *line)

@@ -64,7 +64,8 @@ struct settings {
 	unsigned fail_at;           /* the number, from 1, of the operation that fails; 0: none */
 	unsigned drop_at;           /* the number of the operation whose completion is lost */
 	unsigned manual;            /* the target's queue must be read for data to be placed */
-	unsigned wait;              /* whether queues can be waited for */
+	unsigned wait;              /* whether queues can be waited for, by a descriptor */
+	unsigned sread;             /* whether by fi_cq_sread too */
 	unsigned hang;              /* fi_getinfo never returns */
 	unsigned mover;             /* 0: data is placed by the calls themselves, without a thread */
 };
@@ -117,6 +118,7 @@ struct queue {
 	size_t first, count;
 	uint64_t random;
 	struct fi_cq_err_entry error; /* err 0: none */
+	int descriptor;               /* readable after a local completion; -1: none */
 	struct endpoint *receiver;    /* whose arrivals it shows */
 };
 
@@ -179,6 +181,7 @@ int no_control(struct fid *, int, void *);
 
 /* queue.c */
 extern struct fi_ops_cq queue_operations;
+bool is_empty(struct queue *);
 void complete(struct queue *, struct operation *);
 void fail(struct queue *, struct operation *, int error, int provider_error);
 

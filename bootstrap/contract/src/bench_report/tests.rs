@@ -27,13 +27,32 @@ const ENVIRONMENT: &[&str] = &[
 
 #[rustfmt::skip]
 const CASE: &[&str] = &[
-    "blocks_verified", "ceiling_gb_per_s", "ceiling_ratio", "chosen", "connect_ms", "descriptor_bytes", "descriptors",
-    "descriptors_per_s", "ended", "exposed_us", "fabric", "failure", "first_transfer_ms", "fragmentation", "gb_per_s",
-    "hit_tokens", "initiator_cpu_ns_per_descriptor", "initiator_cpu_s_per_gb", "layout", "link_gb_per_s", "link_share", "max_us", "memory", "mode",
-    "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "path_evidence", "payload_bytes",
+    "blocks_verified", "ceiling_gb_per_s", "ceiling_kind", "ceiling_ratio", "chosen", "connect_ms", "counters",
+    "descriptor_bytes", "descriptors", "descriptors_per_s", "ended", "exposed_us", "facts", "failure",
+    "first_transfer_ms", "fragmentation", "gb_per_s", "hit_tokens", "initiator_cpu_ns_per_descriptor",
+    "initiator_cpu_s_per_gb", "latencies", "layout", "link_gb_per_s", "link_share", "load_ms", "max_us", "memory",
+    "mode", "operation", "p50_us", "p90_us", "p999_us", "p99_us", "pairs", "path", "path_evidence", "payload_bytes",
     "post_us_p50", "prefill_ms", "prep_us", "prompt_tokens", "provider", "q", "rate_per_s", "registration_ms",
-    "rounds", "runs_per_request", "schedule", "scheme", "semantics", "target_cpu_s_per_gb", "threads_initiator",
-    "threads_target", "transport", "verified", "working_set_bytes",
+    "requests", "rounds", "runs_per_request", "schedule", "scheme", "semantics", "start_ms", "target_cpu_s_per_gb",
+    "threads_initiator", "threads_target", "transport", "verified", "waiting", "window_s", "working_set_bytes",
+];
+
+const FACTS: &[&str] = &[
+    "api",
+    "completion",
+    "depth",
+    "device",
+    "domain",
+    "fabric",
+    "library",
+    "memory_path",
+    "operation_bytes",
+    "pieces",
+    "provider",
+    "rdma",
+    "refused_options",
+    "rx_cq_data",
+    "waiting",
 ];
 
 const PEER: &[&str] = &["cpus", "kernel", "load_before", "node"];
@@ -50,15 +69,20 @@ fn report() -> BenchReport {
             "peers": [{"node": "Decode0", "kernel": null, "cpus": 2, "load_before": null}]
         },
         "cases": [{
-            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "path_evidence": null, "fabric": null, "semantics": "one-sided",
+            "transport": "builtin-vm", "provider": null, "path": "builtin-vm", "semantics": "one-sided",
             "mode": "request", "q": 1, "memory": "host", "layout": "kv-split", "operation": "read",
             "prompt_tokens": 4096, "hit_tokens": 0, "fragmentation": 1.0, "payload_bytes": 268435456,
             "descriptor_bytes": 8192, "descriptors": 32768, "runs_per_request": null, "working_set_bytes": 1073741824,
             "threads_initiator": 1, "threads_target": 1, "rounds": 0, "gb_per_s": null, "descriptors_per_s": null,
             "p50_us": null, "p90_us": null, "p99_us": null, "p999_us": null, "max_us": null, "post_us_p50": null,
             "prep_us": null, "exposed_us": null, "first_transfer_ms": null, "registration_ms": null,
-            "connect_ms": null, "initiator_cpu_ns_per_descriptor": null, "initiator_cpu_s_per_gb": null, "target_cpu_s_per_gb": null, "ceiling_gb_per_s": null,
-            "ceiling_ratio": null, "blocks_verified": 0, "verified": false, "ended": "partial",
+            "connect_ms": null, "initiator_cpu_s_per_gb": null, "target_cpu_s_per_gb": null, "ceiling_gb_per_s": null,
+            "ceiling_ratio": null, "blocks_verified": 0,
+            "facts": {
+                "waiting": "adaptive", "completion": "acknowledged", "memory_path": "host", "provider": null,
+                "fabric": null, "domain": null, "device": null, "library": null, "rdma": "emulated"
+            },
+            "verified": false, "ended": "partial",
             "failure": {"side": "target", "stage": "connect", "cause": "c", "unavailable": true}
         }]
     }"#;
@@ -78,6 +102,7 @@ fn the_document_has_exactly_these_keys() {
     assert_eq!(keys(&document["environment"]["peers"][0]), PEER);
     assert_eq!(keys(&document["cases"][0]), CASE);
     assert_eq!(keys(&document["cases"][0]["failure"]), FAILURE);
+    assert_eq!(keys(&document["cases"][0]["facts"]), FACTS);
 }
 
 #[test]

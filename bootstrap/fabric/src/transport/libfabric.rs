@@ -7,7 +7,6 @@
 mod choice;
 mod completions;
 mod contexts;
-mod counters;
 mod credits;
 mod info;
 mod initiator;
@@ -30,7 +29,7 @@ pub(crate) use survey::{survey, without_library};
 pub(crate) use target::{FabricTarget, IdleTarget};
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use libfabric_sys::{Library, library_paths};
@@ -44,9 +43,6 @@ use session::Session;
 /// Names the one library to use, instead of the usual places.
 const LIBRARY_VARIABLE: &str = "PREFAB_LIBFABRIC";
 
-/// Names a folder to read devices' counters from, instead of /sys.
-const SYSFS_VARIABLE: &str = "PREFAB_SYSFS";
-
 /// Opens the library of this machine; once in a process, because a second one finds no EFA device.
 ///
 /// # Errors
@@ -57,36 +53,36 @@ pub(crate) fn library() -> Result<Library> {
     opened.map_err(|error| Unavailable(error.to_string()).into())
 }
 
-/// One end, open and not yet connected.
+/// The library that a transport needs.
+///
+/// # Errors
+/// As [`library`].
+pub(crate) fn library_for(transport: Transport) -> Result<Library> {
+    if transport == Transport::Null { Ok(null::library()) } else { library() }
+}
+
+/// One end of one stream, open and not yet connected.
 pub(crate) struct Opened {
     session: Session,
     pool_bytes: u64,
 }
 
 impl Opened {
-    /// Opens the provider that the transport means on this machine's library.
-    ///
-    /// # Errors
-    /// As [`Opened::on`], or there is no library.
-    pub(crate) fn new(transport: Transport, operation: Operation, pool: &Pool, address: IpAddr) -> Result<Self> {
-        let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
-        let library = if transport == Transport::Null { null::library() } else { library()? };
-        Self::on(&library, provider, operation, pool, address)
-    }
-
-    /// Opens the provider and registers `pool`, which must outlive whatever this becomes. `address` is the local end of
-    /// the control connection.
+    /// Opens the provider that the transport means and registers `pool`, which must outlive whatever this becomes.
+    /// `address` is the local end of the control connection.
     ///
     /// # Errors
     /// [`Unavailable`] if the provider is not here; what it refuses.
-    pub(crate) fn on(
+    pub(crate) fn new(
         library: &Library,
-        provider: &'static Provider,
+        transport: Transport,
         operation: Operation,
         pool: &Pool,
         address: IpAddr,
+        stream: usize,
     ) -> Result<Self> {
-        let session = Session::open(library, provider, operation, pool, address)?;
+        let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
+        let session = Session::open(library, provider, operation, pool, address, stream)?;
         Ok(Self { session, pool_bytes: pool.length() })
     }
 
@@ -98,21 +94,25 @@ impl Opened {
         self.session.reach()
     }
 
+    /// The card behind it, as the kernel names it.
+    pub(crate) fn card(&self) -> Option<String> {
+        self.session.facts.card().map(str::to_owned)
+    }
+
     /// Becomes the initiator of that target.
     ///
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
     pub(crate) fn initiator(self, setting: Setting, target: &Reach) -> Result<FabricInitiator> {
-        let sysfs = std::env::var_os(SYSFS_VARIABLE).unwrap_or_else(|| "/sys".into());
-        FabricInitiator::new(setting, self.session, target, self.pool_bytes, Path::new(&sysfs))
+        FabricInitiator::new(setting, self.session, target, self.pool_bytes)
     }
 
     /// Becomes the target of that initiator, which has posted nothing yet.
     ///
     /// # Errors
     /// As [`Opened::initiator`].
-    pub(crate) fn target(self, initiator: &Reach) -> Result<FabricTarget> {
-        FabricTarget::new(self.session, initiator, self.pool_bytes)
+    pub(crate) fn target(self, setting: Setting, initiator: &Reach) -> Result<FabricTarget> {
+        FabricTarget::new(setting, self.session, initiator, self.pool_bytes)
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn unavailable_here(provider: &Provider) -> Option<String> {
     if provider.name == provider::NULL.name {
         return None;
     }
-    let found = library().and_then(|library| choice::choose(&library, provider, None));
+    let found = library().and_then(|library| choice::choose(&library, provider, None, 0));
     found.err().map(|error| format!("{error:#}"))
 }
 

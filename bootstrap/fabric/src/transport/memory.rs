@@ -1,10 +1,15 @@
 //! The pools: private anonymous memory that the kernel copies into and out of.
 #![allow(unsafe_code)]
 
+use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use prefab_contract::engine::CaseSpec;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+use crate::machine::check_memory;
 
 /// One mapping. Rust sees its bytes only through borrows of the pool; system calls see addresses that were checked
 /// against its bounds.
@@ -13,10 +18,36 @@ pub(crate) struct Pool {
     length: usize,
 }
 
+/// A pool that transports may move bytes into and out of. While one exists, nobody looks at the pool's bytes: it borrows the
+/// pool exclusively. Streams share copies of it; their pieces are disjoint, and only the kernel touches them.
+#[derive(Clone, Copy)]
+pub(crate) struct Window<'pool> {
+    start: NonNull<u8>,
+    length: usize,
+    pool: PhantomData<&'pool mut Pool>,
+}
+
 // SAFETY: a pool owns its mapping alone, as a boxed slice does, and no thread's state is tied to it.
 unsafe impl Send for Pool {}
 
+// SAFETY: a window gives addresses to system calls, never references; no thread's state is tied to them.
+unsafe impl Send for Window<'_> {}
+
+// SAFETY: as above: nothing is read or written through a shared window except by the kernel.
+unsafe impl Sync for Window<'_> {}
+
 impl Pool {
+    /// The pool of one end of a case, if this machine has the memory: a system that promises more than it has kills whoever
+    /// writes there.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub(crate) fn for_case(case: &CaseSpec) -> Result<Self> {
+        let bytes = case.shape.pool_bytes();
+        check_memory(bytes)?;
+        Self::new(bytes)
+    }
+
     /// Maps `bytes` of zeros.
     ///
     /// # Errors
@@ -49,14 +80,19 @@ impl Pool {
         self.length as u64
     }
 
+    /// Opens the pool to transports for as long as the window is kept.
+    pub(crate) fn window(&mut self) -> Window<'_> {
+        Window { start: self.start, length: self.length, pool: PhantomData }
+    }
+
     /// Bytes at an offset.
     ///
     /// # Errors
     /// They lie outside the pool.
     pub(crate) fn bytes(&self, offset: u64, bytes: u64) -> Result<&[u8]> {
-        let (start, length) = self.locate(offset, bytes)?;
+        let (start, length) = locate(self.start, self.length, offset, bytes)?;
         // SAFETY: `locate` keeps the range within the live mapping, whose bytes are initialised, and the borrow of
-        // `self` excludes `bytes_mut` and every system call that writes here.
+        // `self` excludes `bytes_mut` and every window; a peer writes only while this end holds a window.
         Ok(unsafe { std::slice::from_raw_parts(start, length) })
     }
 
@@ -65,19 +101,33 @@ impl Pool {
     /// # Errors
     /// They lie outside the pool.
     pub(crate) fn bytes_mut(&mut self, offset: u64, bytes: u64) -> Result<&mut [u8]> {
-        let (start, length) = self.locate(offset, bytes)?;
+        let (start, length) = locate(self.start, self.length, offset, bytes)?;
         // SAFETY: `locate` keeps the range within the live mapping, and the exclusive borrow of `self` excludes every
-        // other access from this process; the peer writes only between the control channel's `Prepared` and `Check`,
-        // when nobody here holds such a borrow.
+        // other access from this process; a peer writes only while this end holds a window.
         Ok(unsafe { std::slice::from_raw_parts_mut(start, length) })
     }
 
+    /// A word that a peer may write at any moment.
+    ///
+    /// # Errors
+    /// It lies outside the pool, or not at a multiple of 8.
+    pub(super) fn word(&self, offset: u64) -> Result<u64> {
+        ensure!(offset.is_multiple_of(8), "found the word offset {offset}, expected a multiple of 8");
+        let (start, _) = locate(self.start, self.length, offset, 8)?;
+        // SAFETY: `locate` keeps the word within the live mapping, which begins at a page, so it is aligned; this process
+        // reads it only atomically while peers may write.
+        let word = unsafe { AtomicU64::from_ptr(start.cast()) };
+        Ok(word.load(Ordering::Acquire))
+    }
+}
+
+impl Window<'_> {
     /// The bytes at an offset as a system call takes them.
     ///
     /// # Errors
     /// They lie outside the pool.
-    pub(super) fn iovec(&self, offset: u64, bytes: u64) -> Result<libc::iovec> {
-        let (start, length) = self.locate(offset, bytes)?;
+    pub(super) fn iovec(self, offset: u64, bytes: u64) -> Result<libc::iovec> {
+        let (start, length) = locate(self.start, self.length, offset, bytes)?;
         Ok(libc::iovec { iov_base: start.cast(), iov_len: length })
     }
 
@@ -85,21 +135,20 @@ impl Pool {
     ///
     /// # Errors
     /// It does not.
-    pub(crate) fn check(&self, offset: u64, bytes: u64) -> Result<()> {
-        self.locate(offset, bytes).map(|_| ())
+    pub(crate) fn check(self, offset: u64, bytes: u64) -> Result<()> {
+        locate(self.start, self.length, offset, bytes).map(|_| ())
     }
+}
 
-    fn locate(&self, offset: u64, bytes: u64) -> Result<(*mut u8, usize)> {
-        let end = offset.checked_add(bytes).and_then(|end| usize::try_from(end).ok());
-        ensure!(
-            end.is_some_and(|end| end <= self.length),
-            "found the range {offset} + {bytes}, expected one inside the pool of {} bytes",
-            self.length
-        );
-        // Both are at most `length`, so the conversions are exact.
-        let (offset, length) = (usize::try_from(offset)?, usize::try_from(bytes)?);
-        Ok((self.start.as_ptr().wrapping_add(offset), length))
-    }
+fn locate(start: NonNull<u8>, length: usize, offset: u64, bytes: u64) -> Result<(*mut u8, usize)> {
+    let end = offset.checked_add(bytes).and_then(|end| usize::try_from(end).ok());
+    ensure!(
+        end.is_some_and(|end| end <= length),
+        "found the range {offset} + {bytes}, expected one inside the pool of {length} bytes"
+    );
+    // Both are at most `length`, so the conversions are exact.
+    let (offset, bytes) = (usize::try_from(offset)?, usize::try_from(bytes)?);
+    Ok((start.as_ptr().wrapping_add(offset), bytes))
 }
 
 impl Drop for Pool {
@@ -116,13 +165,16 @@ mod tests {
 
     #[test]
     fn ranges_outside_the_pool_are_refused() {
-        let pool = Pool::new(4096).unwrap();
+        let mut pool = Pool::new(4096).unwrap();
         for (offset, bytes) in [(0, 4096), (4095, 1), (4096, 0)] {
-            pool.check(offset, bytes).unwrap();
+            pool.window().check(offset, bytes).unwrap();
+            pool.bytes(offset, bytes).unwrap();
         }
         for (offset, bytes) in [(0, 4097), (4096, 1), (u64::MAX, 1), (1, u64::MAX), (4097, 0)] {
-            assert!(pool.check(offset, bytes).is_err(), "{offset} + {bytes}");
+            assert!(pool.window().check(offset, bytes).is_err(), "{offset} + {bytes}");
+            assert!(pool.bytes(offset, bytes).is_err(), "{offset} + {bytes}");
         }
+        assert!(pool.word(4096).is_err() && pool.word(4).is_err() && pool.word(4088).is_ok());
         assert!(Pool::new(0).is_err());
     }
 }

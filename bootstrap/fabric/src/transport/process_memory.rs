@@ -6,7 +6,7 @@ use std::io;
 use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::Operation;
 
-use super::memory::Pool;
+use super::memory::Window;
 use super::vectored::Piece;
 
 /// Another process, by its id in this process's namespace.
@@ -20,8 +20,11 @@ pub(super) struct Spans {
     remote: Vec<libc::iovec>,
 }
 
+// SAFETY: the addresses are filled in anew before every call; between calls nobody uses them, from whatever thread.
+unsafe impl Send for Spans {}
+
 impl Spans {
-    /// Copies all pieces between `pool` and the peer's memory at `remote_start`. `local` and `remote` are equally
+    /// Copies all pieces between the window's pool and the peer's memory at `remote_start`. `local` and `remote` are equally
     /// long lists of equally long pieces.
     ///
     /// # Errors
@@ -30,12 +33,12 @@ impl Spans {
         &mut self,
         operation: Operation,
         process: Process,
-        pool: &mut Pool,
+        window: Window<'_>,
         local: &[Piece],
         remote_start: u64,
         remote: &[Piece],
     ) -> Result<u64> {
-        self.collect(pool, local, remote_start, remote)?;
+        self.collect(window, local, remote_start, remote)?;
         let total: u64 = local.iter().map(|piece| piece.bytes).sum();
         let copied = self.call(operation, process)?;
         ensure!(
@@ -45,11 +48,11 @@ impl Spans {
         Ok(copied)
     }
 
-    fn collect(&mut self, pool: &Pool, local: &[Piece], remote_start: u64, remote: &[Piece]) -> Result<()> {
+    fn collect(&mut self, window: Window<'_>, local: &[Piece], remote_start: u64, remote: &[Piece]) -> Result<()> {
         self.local.clear();
         self.remote.clear();
         for (here, there) in local.iter().zip(remote) {
-            self.local.push(pool.iovec(here.offset, here.bytes)?);
+            self.local.push(window.iovec(here.offset, here.bytes)?);
             self.remote.push(remote_span(remote_start, *there)?);
         }
         Ok(())
@@ -59,8 +62,8 @@ impl Spans {
         let (local, remote) = (self.local.as_ptr(), self.remote.as_ptr());
         let (local_count, remote_count) = (count(&self.local)?, count(&self.remote)?);
         let copied = match operation {
-            // SAFETY: `local` holds ranges inside a pool that `copy` borrowed exclusively; `remote` is only looked up
-            // in the other process, by the kernel.
+            // SAFETY: `local` holds ranges inside the pool of a window, whose bytes nobody looks at meanwhile; `remote` is
+            // only looked up in the other process, by the kernel.
             Operation::Read => unsafe { libc::process_vm_readv(pid, local, local_count, remote, remote_count, 0) },
             // SAFETY: as above; here the local ranges are only read.
             Operation::Write | Operation::Packed => unsafe {

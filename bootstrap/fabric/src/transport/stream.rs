@@ -1,14 +1,15 @@
 //! Moving a head and scattered pieces through a socket to their end, or one step at a time.
 
-use std::io;
 use std::net::TcpStream;
 
 use anyhow::{Context, Result, ensure};
 
-use super::memory::Pool;
+use super::memory::Window;
 use super::vectored::{Piece, Position, Vectors};
-use super::waiting::{Ready, Waiter};
-use crate::watch::Watch;
+use super::waiting::Waiter;
+
+/// What a failed call means.
+const BROKEN: &str = "the data connection broke; see whether the peer still runs";
 
 /// A socket with what it needs to move pieces.
 pub(super) struct Stream {
@@ -18,7 +19,7 @@ pub(super) struct Stream {
 }
 
 /// A head and pieces under way.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Underway {
     head: usize,
     position: Position,
@@ -41,12 +42,12 @@ impl Stream {
     pub(super) fn send_some(
         &mut self,
         head: &[u8],
-        pool: &Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         underway: &mut Underway,
     ) -> Result<Option<u64>> {
-        let result = self.vectors.write(&self.socket, &head[underway.head..], pool, pieces, underway.position);
-        let Some(taken) = unless_not_ready(result)? else { return Ok(None) };
+        let result = self.vectors.write(&self.socket, &head[underway.head..], window, pieces, underway.position);
+        let Some(taken) = result.context(BROKEN)? else { return Ok(None) };
         self.waiter.progressed();
         Ok(Some(underway.advance(head.len(), pieces, taken)))
     }
@@ -58,47 +59,17 @@ impl Stream {
     pub(super) fn receive_some(
         &mut self,
         head: &mut [u8],
-        pool: &mut Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         underway: &mut Underway,
     ) -> Result<Option<u64>> {
         let length = head.len();
         let rest = &mut head[underway.head..];
-        let result = self.vectors.read(&self.socket, rest, pool, pieces, underway.position);
-        let Some(read) = unless_not_ready(result)? else { return Ok(None) };
-        ensure!(read > 0, "the peer closed the data connection; see its own message");
+        let result = self.vectors.read(&self.socket, rest, window, pieces, underway.position);
+        let Some(read) = result.context(BROKEN)? else { return Ok(None) };
+        ensure!(read > 0, "the peer closed the data connection; see whether it still runs");
         self.waiter.progressed();
         Ok(Some(underway.advance(length, pieces, read)))
-    }
-
-    /// Sends all.
-    ///
-    /// # Errors
-    /// As [`Stream::send_some`].
-    pub(super) fn send(&mut self, head: &[u8], pool: &Pool, pieces: &[Piece], watch: &Watch) -> Result<()> {
-        let mut underway = Underway::default();
-        while !underway.is_done(head.len(), pieces) {
-            match self.send_some(head, pool, pieces, &mut underway)? {
-                Some(bytes) => watch.moved(bytes),
-                None => self.waiter.wait(&self.socket, Ready::Write)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Receives all.
-    ///
-    /// # Errors
-    /// As [`Stream::receive_some`].
-    pub(super) fn receive(&mut self, head: &mut [u8], pool: &mut Pool, pieces: &[Piece], watch: &Watch) -> Result<()> {
-        let mut underway = Underway::default();
-        while !underway.is_done(head.len(), pieces) {
-            match self.receive_some(head, pool, pieces, &mut underway)? {
-                Some(bytes) => watch.moved(bytes),
-                None => self.waiter.wait(&self.socket, Ready::Read)?,
-            }
-        }
-        Ok(())
     }
 }
 
@@ -106,6 +77,11 @@ impl Underway {
     /// Whether head and pieces are through.
     pub(super) fn is_done(&self, head_bytes: usize, pieces: &[Piece]) -> bool {
         self.head == head_bytes && self.position.is_end_of(pieces)
+    }
+
+    /// Whether anything has passed.
+    pub(super) fn is_begun(&self) -> bool {
+        *self != Self::default()
     }
 
     /// Goes on by `bytes` of head and pieces; returns how many of them were payload.
@@ -116,15 +92,5 @@ impl Underway {
         let payload = bytes - of_head as u64;
         self.position.advance(pieces, payload);
         payload
-    }
-}
-
-fn unless_not_ready(result: Result<u64>) -> Result<Option<u64>> {
-    match result {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) => match error.downcast_ref::<io::Error>().map(io::Error::kind) {
-            Some(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
-            _ => Err(error.context("the data connection broke; see whether the peer still runs")),
-        },
     }
 }

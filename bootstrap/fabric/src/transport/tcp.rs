@@ -1,13 +1,15 @@
-//! `builtin-tcp`: one-sided operations over one TCP connection. The initiator sends frames that hold a table of the
-//! target's pieces; payload goes by writev from the source's blocks and by readv into the destination's, so that user
-//! space copies nothing at either end, and the target posts nothing per block.
+//! `builtin-tcp`: one TCP connection a stream. Payload goes by writev from the source's blocks and by readv into the
+//! destination's, so that user space copies nothing at either end. One-sided, frames carry a table of the target's pieces and
+//! the target posts nothing per block; packed, both ends made the same table beforehand and a frame names a range of it.
 
 mod frame;
 mod initiator;
 mod plain_loop;
+mod prepared;
 mod target;
 
 pub(crate) use initiator::TcpInitiator;
+pub(crate) use plain_loop::{LOOPS, TcpLoop};
 pub(crate) use target::TcpTarget;
 
 use std::net::TcpStream;
@@ -20,24 +22,13 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 /// read, and be more than passes while a sleeping writer wakes up.
 const SEND_BUFFER_BYTES: usize = 512 << 10;
 
-/// The two connections of a case.
-pub(crate) struct Connections {
-    payload: TcpStream,
-    ceiling: TcpStream,
-}
-
-impl Connections {
-    /// One connection for the transport and one for the plain loops, which must not share buffers with it, but have
-    /// equal ones.
-    ///
-    /// # Errors
-    /// The size of a buffer cannot be set.
-    pub(crate) fn new(payload: TcpStream, ceiling: TcpStream) -> Result<Self> {
-        for socket in [&payload, &ceiling] {
-            set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES).context("setting the size of a send buffer")?;
-        }
-        Ok(Self { payload, ceiling })
-    }
+/// Gives a connection the buffers that transport and plain loops have alike.
+///
+/// # Errors
+/// The size of a buffer cannot be set.
+fn with_buffers(socket: TcpStream) -> Result<TcpStream> {
+    set_socket_send_buffer_size(&socket, SEND_BUFFER_BYTES).context("setting the size of a send buffer")?;
+    Ok(socket)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 
 use anyhow::Result;
 
-use super::memory::Pool;
+use super::memory::Window;
 
 /// The most pieces of one call, the head not counted. The kernel takes 1024; beyond 512 nothing is gained.
 pub(super) const MAX_PIECES: usize = 512;
@@ -59,56 +59,61 @@ impl Position {
 #[derive(Default)]
 pub(super) struct Vectors(Vec<libc::iovec>);
 
+// SAFETY: the addresses are filled in anew before every call; between calls nobody uses them, from whatever thread.
+unsafe impl Send for Vectors {}
+
 impl Vectors {
-    /// Writes `head` and then as many of the pieces as the socket takes in one call. Returns the bytes taken.
+    /// Writes `head` and then as many of the pieces as the socket takes in one call. Returns the bytes taken, none if it takes
+    /// nothing now.
     ///
     /// # Errors
-    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    /// A piece outside the window's pool, or what the system call says ([`io::Error`]).
     pub(super) fn write(
         &mut self,
         socket: &TcpStream,
         head: &[u8],
-        pool: &Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         position: Position,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         let start = head.as_ptr().cast_mut().cast();
-        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, window, pieces, position)?;
         let count = self.count();
-        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed for the call, which only reads.
+        // SAFETY: every entry is `head`, borrowed for the call, or a range inside the window's pool, whose bytes nobody
+        // looks at while there is a window; the call only reads.
         let taken = unsafe { libc::writev(socket.as_raw_fd(), self.0.as_ptr(), count) };
-        taken_bytes(taken)
+        moved_bytes(taken)
     }
 
-    /// Reads into `head` and then into as many of the pieces as the socket has bytes for. Returns the bytes read; 0
-    /// is the end of the stream.
+    /// Reads into `head` and then into as many of the pieces as the socket has bytes for. Returns the bytes read, none if there
+    /// is nothing now; 0 is the end of the stream.
     ///
     /// # Errors
-    /// A piece outside the pool, or what the system call says ([`io::Error`]).
+    /// A piece outside the window's pool, or what the system call says ([`io::Error`]).
     pub(super) fn read(
         &mut self,
         socket: &TcpStream,
         head: &mut [u8],
-        pool: &mut Pool,
+        window: Window<'_>,
         pieces: &[Piece],
         position: Position,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         let start = head.as_mut_ptr().cast();
-        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, pool, pieces, position)?;
+        self.collect(libc::iovec { iov_base: start, iov_len: head.len() }, window, pieces, position)?;
         let count = self.count();
-        // SAFETY: every entry is `head` or a range inside `pool`; both are borrowed exclusively for the call. Pieces
-        // that overlap are harmless: the kernel writes plain bytes.
+        // SAFETY: every entry is `head`, borrowed exclusively for the call, or a range inside the window's pool, whose
+        // bytes nobody looks at while there is a window. Pieces that overlap are harmless: the kernel writes plain bytes.
         let read = unsafe { libc::readv(socket.as_raw_fd(), self.0.as_ptr(), count) };
-        taken_bytes(read)
+        moved_bytes(read)
     }
 
-    fn collect(&mut self, head: libc::iovec, pool: &Pool, pieces: &[Piece], position: Position) -> Result<()> {
+    fn collect(&mut self, head: libc::iovec, window: Window<'_>, pieces: &[Piece], position: Position) -> Result<()> {
         self.0.clear();
         if head.iov_len > 0 {
             self.0.push(head);
         }
         for piece in position.rest(pieces).take(MAX_PIECES) {
-            self.0.push(pool.iovec(piece.offset, piece.bytes)?);
+            self.0.push(window.iovec(piece.offset, piece.bytes)?);
         }
         Ok(())
     }
@@ -119,8 +124,16 @@ impl Vectors {
     }
 }
 
-fn taken_bytes(result: libc::ssize_t) -> Result<u64> {
-    u64::try_from(result).map_err(|_| io::Error::last_os_error().into())
+/// Nothing is no error, and makes none: loops ask again and again.
+fn moved_bytes(result: libc::ssize_t) -> Result<Option<u64>> {
+    if let Ok(bytes) = u64::try_from(result) {
+        return Ok(Some(bytes));
+    }
+    let error = io::Error::last_os_error();
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
+        _ => Err(error.into()),
+    }
 }
 
 #[cfg(test)]

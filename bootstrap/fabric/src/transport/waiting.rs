@@ -10,9 +10,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// from the peer on a small machine.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// The longest sleep, so that the caller looks around now and then.
-const SLEEP: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-
 /// What to wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ready {
@@ -33,11 +30,11 @@ impl Waiter {
         self.idle_since = None;
     }
 
-    /// Nothing moved: returns when it is worth asking again.
+    /// Nothing moved: returns when it is worth asking again, or after `patience`.
     ///
     /// # Errors
     /// The socket cannot be waited for.
-    pub(super) fn wait(&mut self, socket: &TcpStream, ready: Ready) -> Result<()> {
+    pub(super) fn wait(&mut self, socket: &TcpStream, ready: Ready, patience: Duration) -> Result<()> {
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         // A full socket holds far more than passes during a wake-up, so only a reader gains by spinning; a writer that
         // asks again at once would only cut its data into small calls.
@@ -50,7 +47,8 @@ impl Waiter {
             Ready::Write => PollFlags::OUT,
             Ready::Either => PollFlags::IN | PollFlags::OUT,
         };
-        match poll(&mut [PollFd::new(socket, flags)], Some(&SLEEP)) {
+        let longest = Timespec::try_from(patience).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
+        match poll(&mut [PollFd::new(socket, flags)], Some(&longest)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(error).context("waiting for the peer's socket"),
         }

@@ -124,6 +124,9 @@ impl House<'_> {
                     case: spec.clone(),
                     role: Role::Target { listen: SocketAddr::new(self.address, 0) },
                     deadline_divisor,
+                    // Initiators wait for each other; targets for their initiators.
+                    barrier: false,
+                    fault: None,
                 };
                 let sender = sender.clone();
                 let heard = move |word| drop(sender.send(News::Heard(target, word)));

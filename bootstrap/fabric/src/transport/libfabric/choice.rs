@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use libfabric_sys::{self as fi, Library};
 
 use super::info::{Info, Infos};
-use super::provider::Provider;
+use super::provider::{EFA, Provider};
 use crate::transport::Unavailable;
 
 /// What was found, with the number of the info to use.
@@ -28,11 +28,12 @@ impl Chosen {
     }
 }
 
-/// Asks for exactly this provider; `address` is the local end of the control connection.
+/// Asks for exactly this provider; `address` is the local end of the control connection. Where several devices have it,
+/// streams are dealt among them by their number.
 ///
 /// # Errors
 /// [`Unavailable`] if it is not there, with what is.
-pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpAddr>) -> Result<Chosen> {
+pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpAddr>, stream: usize) -> Result<Chosen> {
     let node = match address {
         Some(address) if provider.has_ip_address => Some(CString::new(address.to_string())?),
         _ => None,
@@ -45,8 +46,9 @@ pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpA
         match Infos::ask(library, node.as_deref(), flags, hints.infos.first.as_ptr()) {
             Err(error) => words = library.error_name(error.into()),
             Ok(infos) => {
-                let number = infos.iter().position(|info| is_it(&info, provider));
-                if let Some(number) = number {
+                let numbers = infos.iter().enumerate().filter(|(_, info)| is_it(info, provider));
+                let numbers: Vec<usize> = numbers.map(|(number, _)| number).collect();
+                if let Some(number) = pick(&numbers, provider, stream) {
                     return Ok(Chosen { infos, number });
                 }
                 others.extend(infos.iter().map(|info| info.provider()));
@@ -55,6 +57,12 @@ pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpA
     }
     others.dedup();
     Err(Unavailable(refusal(library, provider, &others, &words)).into())
+}
+
+/// EFA shows a device an entry; other providers show one network in several ways, of which the first is preferred.
+fn pick(numbers: &[usize], provider: &Provider, stream: usize) -> Option<usize> {
+    let number = if provider.name == EFA.name { stream.checked_rem(numbers.len())? } else { 0 };
+    numbers.get(number).copied()
 }
 
 fn is_it(info: &Info<'_>, provider: &Provider) -> bool {

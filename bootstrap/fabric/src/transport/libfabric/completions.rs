@@ -9,7 +9,7 @@ use libfabric_sys::{self as fi, Library, Zeroed};
 use super::objects::Objects;
 
 /// Entries that one call takes.
-const ENTRIES: usize = 64;
+pub(super) const ENTRIES: usize = 64;
 
 /// The room that completions are read into.
 pub(super) struct Completions {

@@ -1,22 +1,20 @@
 //! The initiator: post while there is credit, read completions, then tell the consumer, by the rule of the provider.
 
-use std::path::Path;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use libfabric_sys as fi;
-use prefab_contract::engine::{Operation, Waiting};
-use prefab_contract::path::{self, Carried, OpenedFabric};
+use prefab_contract::engine::{Operation, PathFacts};
 use prefab_contract::transfer::Run;
 
-use super::counters::{Counted, Counters};
-use super::link::{Link, Reaped, Rma};
-use super::notice::{Meaning, Notice};
+use super::link::{Link, Rma};
+use super::notice::{Meaning, Notice, Tag, slot};
 use super::plan::Plan;
-use super::provider::{EFA, NULL, Rule, SHM};
-use super::session::{Facts, Reach, Session};
-use crate::transport::memory::Pool;
-use crate::transport::{Initiator, Setting};
+use super::provider::Rule;
+use super::session::{Reach, Session};
+use crate::transport::memory::Window;
+use crate::transport::{Initiator, Moved, Setting};
 
 /// The initiator's half.
 pub(crate) struct FabricInitiator {
@@ -25,23 +23,39 @@ pub(crate) struct FabricInitiator {
     rule: Rule,
     /// What a completion of data must mean under the rule.
     data_flags: u64,
-    plan: Plan,
-    progress: Progress,
-    /// The device's counters and what they said before the first request; for EFA alone.
-    counters: Option<(Counters, Counted)>,
+    handles: Vec<Handle>,
+    /// Handles with data that the provider has not taken yet, oldest first.
+    posting: VecDeque<usize>,
+    /// Handles whose consumer may be told and was not yet.
+    telling: VecDeque<usize>,
+    /// Handles that are complete and were not handed out yet.
+    done: VecDeque<usize>,
 }
 
-/// How far a request is.
-#[derive(Debug, Clone, Copy, Default)]
-struct Progress {
-    round: u64,
-    /// Operations that the provider took.
+/// A prepared part of a request, and how far it is.
+#[derive(Default)]
+struct Handle {
+    plan: Plan,
+    /// How often it was posted before.
+    sequence: u64,
+    /// Operations that the provider took, and that completed.
     posted: usize,
-    /// Operations that completed, the signal among them.
     completed: usize,
     completed_bytes: u64,
-    is_signalled: bool,
+    is_told: bool,
     is_answered: bool,
+}
+
+impl Handle {
+    /// Whether nothing of it is left to come.
+    fn is_complete(&self, rule: Rule) -> bool {
+        let is_answered = self.is_answered || rule != Rule::CountImmediates;
+        self.is_told && is_answered && self.completed == self.plan.operations.len()
+    }
+
+    fn tag(&self, meaning: Meaning, handle: usize) -> Tag {
+        Tag { meaning, handle, sequence: self.sequence }
+    }
 }
 
 impl FabricInitiator {
@@ -49,30 +63,16 @@ impl FabricInitiator {
     ///
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
-    pub(super) fn new(
-        setting: Setting,
-        session: Session,
-        target: &Reach,
-        pool_bytes: u64,
-        sysfs: &Path,
-    ) -> Result<Self> {
+    pub(super) fn new(setting: Setting, session: Session, target: &Reach, pool_bytes: u64) -> Result<Self> {
         let rule = session.facts.rule;
-        let counters = (session.facts.provider == EFA.name).then(|| Counters::of(sysfs, session.facts.card()));
-        let link = Link::new(session, target, pool_bytes)?;
         let data_flags = match (setting.operation, rule) {
             (Operation::Read, _) | (_, Rule::LastMessage) => 0,
             (_, Rule::CompletionsThenSignal) => fi::FI_DELIVERY_COMPLETE,
             (_, Rule::CountImmediates) => fi::FI_REMOTE_CQ_DATA,
         };
-        Ok(Self {
-            setting,
-            link,
-            rule,
-            data_flags,
-            plan: Plan::default(),
-            progress: Progress::default(),
-            counters: counters.map(|counters| (counters.clone(), counters.read())),
-        })
+        let link = Link::new(session, target, pool_bytes)?;
+        let (posting, telling, done) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Ok(Self { setting, link, rule, data_flags, handles: Vec::new(), posting, telling, done })
     }
 
     /// Follows another rule than the provider's, which a test must find; with `data_flags` in place of the rule's.
@@ -81,140 +81,139 @@ impl FabricInitiator {
         (self.rule, self.data_flags) = (rule, data_flags);
     }
 
-    /// What was opened.
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.link.session.facts
-    }
-
     /// The rule that is followed.
     #[cfg(test)]
     pub(super) fn rule(&self) -> Rule {
         self.rule
     }
 
-    /// How data moves.
     fn rma(&self) -> Rma {
         if self.setting.operation == Operation::Read { Rma::Read } else { Rma::Write }
     }
 
-    /// Posts what has credit, one batch. Returns whether anything was posted.
+    /// Posts what has credit: at most a batch of the oldest handle that has something left. Returns whether anything was
+    /// posted.
     fn post_batch(&mut self) -> Result<bool> {
-        let flags = self.data_flags;
-        let data = Meaning::Data.tag(self.progress.round);
-        let batch = self.link.credits.batch(&self.plan.operations[self.progress.posted..]);
-        for number in 0..batch {
-            let more = if self.link.credits.may_wait(batch - number - 1) { fi::FI_MORE } else { 0 };
-            let next = self.progress.posted;
-            if !self.link.post(self.rma(), &self.plan, next, flags | more, data)? {
-                return Ok(number > 0);
+        let Some(&number) = self.posting.front() else { return Ok(false) };
+        let rma = self.rma();
+        let handle = &mut self.handles[number];
+        let tag = handle.tag(Meaning::Data, number);
+        let batch = self.link.credits.batch(&handle.plan.operations[handle.posted..]);
+        for left in (0..batch).rev() {
+            let more = if self.link.credits.may_wait(left) { fi::FI_MORE } else { 0 };
+            if !self.link.post(rma, &handle.plan, handle.posted, self.data_flags | more, tag)? {
+                return Ok(left + 1 < batch);
             }
-            self.progress.posted += 1;
+            handle.posted += 1;
+        }
+        if handle.posted == handle.plan.operations.len() {
+            self.posting.pop_front();
+            if self.rule != Rule::CompletionsThenSignal {
+                self.telling.push_back(number);
+            }
         }
         Ok(batch > 0)
     }
 
-    /// Whether the rule lets the signal go now.
-    fn may_signal(&self) -> bool {
-        let all = self.plan.operations.len();
-        let data_is_out = self.progress.posted == all && !self.progress.is_signalled && self.link.credits.has_room();
-        data_is_out
-            && match self.rule {
-                Rule::LastMessage | Rule::CountImmediates => true,
-                Rule::CompletionsThenSignal => self.progress.completed == all,
+    /// Tells the consumer of every handle that it may be told of. Returns whether anybody was told.
+    fn tell(&mut self) -> Result<bool> {
+        let mut has_told = false;
+        while let Some(&number) = self.telling.front() {
+            let handle = &mut self.handles[number];
+            let operations = u64::try_from(handle.plan.operations.len())?;
+            let notice = Notice { sequence: handle.sequence, bytes: handle.plan.bytes, operations };
+            let tag = handle.tag(Meaning::Signal, number);
+            if !self.link.credits.has_room() || !self.link.post_notice(notice, tag, fi::FI_DELIVERY_COMPLETE)? {
+                break;
             }
-    }
-
-    fn signal(&mut self) -> Result<bool> {
-        let operations = u64::try_from(self.plan.operations.len())?;
-        let notice = Notice { round: self.progress.round, bytes: self.plan.bytes, operations };
-        let data = Meaning::Signal.tag(self.progress.round);
-        self.progress.is_signalled = self.link.post_notice(notice, data, fi::FI_DELIVERY_COMPLETE)?;
-        Ok(self.progress.is_signalled)
-    }
-
-    fn is_done(&self) -> bool {
-        let all = self.progress.is_signalled && self.progress.completed == self.plan.operations.len() + 1;
-        all && (self.rule != Rule::CountImmediates || self.progress.is_answered)
+            self.telling.pop_front();
+            has_told = true;
+        }
+        Ok(has_told)
     }
 
     /// Takes note of what came.
-    fn note(&mut self, reaped: Reaped) -> Result<bool> {
-        self.progress.completed += reaped.operations;
-        self.progress.completed_bytes += reaped.bytes;
-        if reaped.bytes > 0 {
-            self.setting.watch.moved(reaped.bytes);
+    fn note(&mut self) -> Result<()> {
+        let mut moved_bytes = 0;
+        while let Some(operation) = self.link.completed.pop() {
+            let handle = &mut self.handles[operation.handle];
+            if operation.is_notice {
+                handle.is_told = true;
+            } else {
+                handle.completed += 1;
+                handle.completed_bytes += operation.bytes;
+                moved_bytes += operation.bytes;
+                let has_all = handle.completed == handle.plan.operations.len();
+                if has_all && self.rule == Rule::CompletionsThenSignal {
+                    self.telling.push_back(operation.handle);
+                }
+            }
+            if handle.is_complete(self.rule) {
+                self.done.push_back(operation.handle);
+            }
         }
-        while let Some((data, _)) = self.link.arrived.pop() {
-            ensure!(data == Meaning::Answer.tag(self.progress.round), "found the immediate data {data:#x} out of turn");
-            self.progress.is_answered = true;
+        while let Some((tag, _)) = self.link.arrived.pop() {
+            let handle = self.handles.get_mut(tag.handle).context("found an answer for a handle that there is not")?;
+            let is_due = tag.meaning == Meaning::Answer && tag.is_of(handle.sequence) && !handle.is_answered;
+            ensure!(is_due, "found the immediate data {tag:?} out of turn");
+            handle.is_answered = true;
+            if handle.is_complete(self.rule) {
+                self.done.push_back(tag.handle);
+            }
         }
-        Ok(reaped.entries > 0)
+        if moved_bytes > 0 {
+            self.setting.watch.moved(moved_bytes);
+        }
+        Ok(())
     }
 }
 
 impl Initiator for FabricInitiator {
-    fn prepare(&mut self, runs: &[Run]) -> Result<()> {
+    fn prepare(&mut self, handle: usize, runs: &[Run]) -> Result<()> {
+        slot(handle)?;
+        if self.handles.len() <= handle {
+            self.handles.resize_with(handle + 1, Handle::default);
+            for queue in [&mut self.posting, &mut self.telling, &mut self.done] {
+                queue.reserve(self.handles.len());
+            }
+        }
         let Session { pool, facts, .. } = &self.link.session;
-        self.plan = Plan::new(runs, self.setting.operation, facts.limits, pool, &self.link.remote)?;
+        let plan = Plan::new(runs, self.setting.operation, facts.limits, pool, &self.link.remote)?;
+        self.handles[handle].plan = plan;
         Ok(())
     }
 
-    fn post(&mut self, _pool: &mut Pool, round: u64) -> Result<()> {
-        self.progress = Progress { round, ..Progress::default() };
-        // A batch after the other while the provider takes them.
+    fn post(&mut self, _window: Window<'_>, number: usize, _request: u64) -> Result<()> {
+        let handle = self.handles.get_mut(number).context("found a handle that was not prepared")?;
+        let (plan, sequence) = (std::mem::take(&mut handle.plan), handle.sequence + 1);
+        *handle = Handle { plan, sequence, ..Handle::default() };
+        if handle.plan.operations.is_empty() {
+            self.telling.push_back(number);
+        } else {
+            self.posting.push_back(number);
+        }
         while self.post_batch()? {}
         Ok(())
     }
 
-    fn poll(&mut self, _pool: &mut Pool) -> Result<Option<u64>> {
-        let reaped = self.link.reap()?;
-        let mut moved = self.note(reaped)?;
-        if self.progress.posted < self.plan.operations.len() {
-            moved |= self.post_batch()?;
+    fn poll(&mut self, _window: Window<'_>, patience: Duration) -> Result<Option<Moved>> {
+        if self.done.is_empty() {
+            let mut has_moved = self.link.reap()? > 0;
+            self.note()?;
+            has_moved |= self.post_batch()?;
+            has_moved |= self.tell()?;
+            if !has_moved && self.done.is_empty() {
+                // A refused post is tried again by asking, whatever completes.
+                let may_sleep = self.link.credits.outstanding() > 0 && !self.link.credits.was_refused();
+                self.link.wait(may_sleep, patience)?;
+                self.note()?;
+            }
         }
-        if self.may_signal() {
-            moved |= self.signal()?;
-        }
-        if self.is_done() {
-            return Ok(Some(self.progress.completed_bytes));
-        }
-        if !moved {
-            // A refused post is tried again by asking, whatever completes.
-            let may_sleep = self.link.credits.outstanding() > 0 && !self.link.credits.was_refused();
-            let reaped = self.link.wait(may_sleep)?;
-            self.note(reaped)?;
-        }
-        Ok(None)
+        let done = self.done.pop_front();
+        Ok(done.map(|handle| Moved { handle, bytes: self.handles[handle].completed_bytes }))
     }
 
-    fn opened(&self) -> Option<OpenedFabric> {
-        Some(self.facts().report())
-    }
-
-    fn carried(&self, payload_bytes: u64) -> Carried {
-        let facts = self.facts();
-        let is_emulated = match self.rma() {
-            Rma::Read => facts.traits.emulated_read,
-            Rma::Write => facts.traits.emulated_write,
-        };
-        match &self.counters {
-            Some((counters, before)) => counters.judge(self.rma(), is_emulated, *before, payload_bytes),
-            None => Carried {
-                path: match facts.provider.as_str() {
-                    name if name == SHM.name => path::Path::Shm,
-                    name if name == NULL.name => path::Path::Null,
-                    _ => path::Path::Tcp,
-                },
-                evidence: format!("the provider that was opened is {}", facts.provider),
-            },
-        }
-    }
-
-    fn ceilings(&self) -> &'static [Waiting] {
-        &[]
-    }
-
-    fn run_ceiling(&mut self, waiting: Waiting, _pool: &mut Pool) -> Result<Duration> {
-        bail!("found a plain loop ({waiting:?}) asked of {}, which has none", self.facts().provider)
+    fn facts(&self) -> PathFacts {
+        self.link.session.facts.path(self.rma())
     }
 }

@@ -48,17 +48,6 @@ pub(super) struct Objects {
     pub(super) fabric: Owned<fi::fid_fabric>,
 }
 
-/// How a queue may be waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sleep {
-    /// `fi_cq_sread`.
-    Sread,
-    /// A file descriptor.
-    Fd(c_int),
-    /// Not at all.
-    None,
-}
-
 /// Turns a result of libfabric into an error that names the call.
 ///
 /// # Errors
@@ -78,11 +67,12 @@ fn made<T>(library: &Library, call: &str, make: impl FnOnce(*mut *mut T) -> c_in
 }
 
 impl Objects {
-    /// Opens all of them; the endpoint is bound, and not enabled yet.
+    /// Opens all of them; the endpoint is bound, and not enabled yet. Besides, the descriptor that the queue can be waited
+    /// for with; none if it cannot.
     ///
     /// # Errors
     /// The provider refuses one.
-    pub(super) fn open(library: &Library, info: Info<'_>, queue_entries: usize) -> Result<(Self, Sleep)> {
+    pub(super) fn open(library: &Library, info: Info<'_>, queue_entries: usize) -> Result<(Self, Option<c_int>)> {
         let raw = info.as_ptr();
         let fabric = made(library, "fi_fabric", |out| {
             // SAFETY: the attributes live as long as the info; `out` has room for the answer, here and below.
@@ -97,19 +87,15 @@ impl Objects {
             // SAFETY: a live domain; the attributes are only read.
             unsafe { fi::fi_av_open(domain.as_ptr(), &raw mut attr, out, ptr::null_mut()) }
         })?;
-        let (queue, wait_object) = open_queue(library, &domain, queue_entries)?;
+        let (queue, has_descriptor) = open_queue(library, &domain, queue_entries)?;
         let endpoint = made(library, "fi_endpoint", |out| {
             // SAFETY: a live domain and its info.
             unsafe { fi::fi_endpoint(domain.as_ptr(), raw, out, ptr::null_mut()) }
         })?;
         let objects = Self { endpoint, queue, addresses, domain, fabric };
         objects.bind(library)?;
-        let sleep = match wait_object {
-            fi::FI_WAIT_NONE => Sleep::None,
-            fi::FI_WAIT_UNSPEC => Sleep::Sread,
-            _ => objects.descriptor().map_or(Sleep::None, Sleep::Fd),
-        };
-        Ok((objects, sleep))
+        let descriptor = if has_descriptor { objects.descriptor() } else { None };
+        Ok((objects, descriptor))
     }
 
     fn bind(&self, library: &Library) -> Result<()> {
@@ -175,20 +161,19 @@ impl Objects {
     }
 }
 
-/// Opens the queue with the best wait object that the provider takes.
-fn open_queue(library: &Library, domain: &Owned<fi::fid_domain>, entries: usize) -> Result<(Owned<fi::fid_cq>, u32)> {
-    let mut refused = None;
-    for wait_obj in [fi::FI_WAIT_UNSPEC, fi::FI_WAIT_FD, fi::FI_WAIT_NONE] {
+/// Opens the queue, with a file descriptor to wait for it if the provider has one. Whatever else a provider may wait with
+/// is of no use here: shm's own way ignores how long it may take.
+fn open_queue(library: &Library, domain: &Owned<fi::fid_domain>, entries: usize) -> Result<(Owned<fi::fid_cq>, bool)> {
+    let open = |wait_obj| {
         let mut attr =
             fi::fi_cq_attr { size: entries, format: fi::FI_CQ_FORMAT_DATA, wait_obj, ..fi::fi_cq_attr::zeroed() };
-        let queue = made(library, "fi_cq_open", |out| {
+        made(library, "fi_cq_open", |out| {
             // SAFETY: a live domain; the attributes are only read, and have the size of the newest layout.
             unsafe { fi::fi_cq_open(domain.as_ptr(), &raw mut attr, out, ptr::null_mut()) }
-        });
-        match queue {
-            Ok(queue) => return Ok((queue, wait_obj)),
-            Err(error) => refused = Some(error),
-        }
+        })
+    };
+    match open(fi::FI_WAIT_FD) {
+        Ok(queue) => Ok((queue, true)),
+        Err(_) => Ok((open(fi::FI_WAIT_NONE)?, false)),
     }
-    Err(refused.unwrap_or_else(|| anyhow::anyhow!("no wait object was tried")))
 }

@@ -37,6 +37,10 @@ pub(super) struct Plan {
     pub(super) bytes: u64,
 }
 
+// SAFETY: its pointers are addresses for the provider; nothing is read or written through them here.
+#[allow(unsafe_code)]
+unsafe impl Send for Plan {}
+
 impl Plan {
     /// Cuts and groups the runs.
     ///

@@ -55,7 +55,8 @@ impl Registered {
         while offset < pool.length() {
             let bytes = REGION_BYTES.min(pool.length() - offset);
             let key = first_key + registered.regions.len() as u64;
-            registered.regions.push(Region::new(library, objects, info, pool.iovec(offset, bytes)?, key)?);
+            let memory = memory_at(pool.address() + offset, bytes)?;
+            registered.regions.push(Region::new(library, objects, info, memory, key)?);
             offset += bytes;
         }
         Ok(registered)
@@ -87,9 +88,7 @@ impl Registered {
         let region = self.regions.get(region).context("a region of the pool")?;
         // SAFETY: a live registration, whose descriptor never changes.
         let descriptor = unsafe { (*region.owned.as_ptr()).mem_desc };
-        let address = usize::try_from(self.start + offset)?;
-        let iov_base = std::ptr::with_exposed_provenance_mut(address);
-        Ok((fi::iovec { iov_base, iov_len: usize::try_from(bytes)? }, descriptor))
+        Ok((memory_at(self.start + offset, bytes)?, descriptor))
     }
 }
 
@@ -117,6 +116,11 @@ impl Region {
         let address = if info.mr_mode() & fi::FI_MR_VIRT_ADDR != 0 { memory.iov_base as u64 } else { 0 };
         Ok(Self { owned, remote: RemoteRegion { address, bytes: memory.iov_len as u64, key } })
     }
+}
+
+fn memory_at(address: u64, bytes: u64) -> Result<fi::iovec> {
+    let iov_base = std::ptr::with_exposed_provenance_mut(usize::try_from(address)?);
+    Ok(fi::iovec { iov_base, iov_len: usize::try_from(bytes)? })
 }
 
 /// The border behind an offset: operations must not cross it.

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use libfabric_sys::{self as fi, Library};
-use prefab_contract::engine::Operation;
-use prefab_contract::path::OpenedFabric;
+use prefab_contract::engine::{Operation, PathFacts, Rdma};
+
 use serde::{Deserialize, Serialize};
 
 use super::choice::choose;
 use super::completions::Completions;
+use super::link::Rma;
+use super::notice::PAGE_BYTES;
 use super::objects::Objects;
 use super::options::{self, Traits};
 use super::plan::Limits;
-use super::provider::{Provider, Rule};
+use super::provider::{EFA, Provider, Rule};
 use super::regions::{Registered, RemoteRegion};
 use super::sleeping::Sleeper;
 use crate::transport::memory::Pool;
@@ -27,9 +29,6 @@ const MAX_PIECES: usize = 4;
 
 /// Room in the queue for a peer's immediate data and what the provider counts itself.
 const MORE_ENTRIES: usize = 64;
-
-/// Bytes of the page that a peer writes its notices to.
-const NOTICE_BYTES: u64 = 4096;
 
 /// The key of the notice page; the pool's regions follow. Providers that choose keys ignore both.
 const FIRST_KEY: u64 = 1;
@@ -81,29 +80,34 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// For the report.
-    pub(super) fn report(&self) -> OpenedFabric {
-        OpenedFabric {
-            library: self.library.display().to_string(),
-            version: version(self.version),
-            api: version(self.api),
-            provider: self.provider.clone(),
-            fabric: self.fabric.clone(),
-            domain: self.domain.clone(),
+    pub(super) fn path(&self, rma: Rma) -> PathFacts {
+        let is_emulated = match rma {
+            Rma::Read => self.traits.emulated_read,
+            Rma::Write => self.traits.emulated_write,
+        };
+        PathFacts {
             waiting: self.waiting.to_owned(),
             completion: self.rule.name().to_owned(),
-            depth: self.depth as u64,
-            operation_bytes: self.limits.bytes,
-            pieces: self.limits.pieces as u64,
-            emulated_read: self.traits.emulated_read,
-            emulated_write: self.traits.emulated_write,
-            rx_cq_data: self.receives,
+            memory_path: "host".to_owned(),
+            provider: Some(self.provider.clone()),
+            fabric: Some(self.fabric.clone()),
+            domain: Some(self.domain.clone()),
+            device: self.card().map(str::to_owned),
+            library: Some(format!("{} {}", self.library.display(), version(self.version))),
+            api: Some(version(self.api)),
+            depth: Some(self.depth as u64),
+            operation_bytes: Some(self.limits.bytes),
+            pieces: Some(self.limits.pieces as u64),
+            rx_cq_data: Some(self.receives),
             refused_options: self.traits.refused.clone(),
+            rdma: is_emulated.map(|is| if is { Rdma::Emulated } else { Rdma::Hardware }),
         }
     }
 
-    /// The card's name, as the kernel has it.
-    pub(super) fn card(&self) -> &str {
-        self.device.as_deref().unwrap_or_else(|| card_of(&self.domain))
+    /// The card's name, as the kernel has it; none where there is no card.
+    pub(super) fn card(&self) -> Option<&str> {
+        let domain = (self.provider == EFA.name).then(|| card_of(&self.domain));
+        self.device.as_deref().or(domain)
     }
 }
 
@@ -117,7 +121,7 @@ pub(super) fn version(version: u32) -> String {
     format!("{}.{}", version >> 16, version & 0xffff)
 }
 
-/// One open end.
+/// One open end. It is used from one thread at a time.
 pub(super) struct Session {
     // Closed first: no peer reaches this memory once the transfer is over.
     pub(super) pool: Registered,
@@ -144,19 +148,20 @@ impl Session {
         operation: Operation,
         pool: &Pool,
         address: IpAddr,
+        stream: usize,
     ) -> Result<Self> {
-        let chosen = choose(library, provider, Some(address))?;
+        let chosen = choose(library, provider, Some(address), stream)?;
         let info = chosen.info()?;
         let depth = info.depth().clamp(1, MAX_DEPTH);
         let receives = info.mode() & fi::FI_RX_CQ_DATA != 0;
-        let (objects, sleep) = Objects::open(library, info, depth + MORE_ENTRIES)?;
+        let (objects, descriptor) = Objects::open(library, info, depth + MORE_ENTRIES)?;
         let refused = options::set(library, &objects, provider, receives);
         objects.enable(library)?;
         let traits = Traits { refused, ..options::get(&objects) };
-        let notice_page = Pool::new(NOTICE_BYTES)?;
+        let notice_page = Pool::new(PAGE_BYTES)?;
         let notice = Registered::new(library, &objects, info, &notice_page, FIRST_KEY)?;
         let registered = Registered::new(library, &objects, info, pool, FIRST_KEY + 1)?;
-        let sleeper = Sleeper::new(sleep);
+        let sleeper = Sleeper::new(descriptor);
         let largest = traits.max_rma_bytes.unwrap_or_else(|| info.largest_message_bytes());
         ensure!(largest >= 8, "found operations of at most {largest} bytes, expected at least 8");
         let facts = Facts {

@@ -99,7 +99,7 @@ fn device(entry: &ProbedProvider) -> ProbedDevice {
 }
 
 fn open(library: &Library, fabric: &'static Provider) -> ProbedEndpoint {
-    let opened = choose(library, fabric, None).and_then(|chosen| {
+    let opened = choose(library, fabric, None, 0).and_then(|chosen| {
         let info = chosen.info()?;
         let (objects, _) = Objects::open(library, info, FEW_ENTRIES)?;
         let refused = options::set(library, &objects, fabric, info.mode() & fi::FI_RX_CQ_DATA != 0);

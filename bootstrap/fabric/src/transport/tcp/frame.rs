@@ -1,13 +1,17 @@
-//! The frames of builtin-tcp: a fixed header, then a table of the target's pieces, then (write) the payload.
+//! The frames of builtin-tcp: a fixed header, then (read, write) a table of the target's pieces, then (write, packed, answer)
+//! the payload.
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::transport::memory::Pool;
+use crate::transport::memory::Window;
 use crate::transport::tables::MAX_BATCH_BYTES;
 use crate::transport::vectored::{MAX_PIECES, Piece};
 
 /// Bytes of a header.
-pub(super) const HEADER_BYTES: usize = 24;
+pub(super) const HEADER_BYTES: usize = 40;
+
+/// Where the request's number lies in a header.
+pub(super) const REQUEST: std::ops::Range<usize> = 32..40;
 
 /// Bytes of one entry of a table.
 pub(super) const ENTRY_BYTES: usize = 16;
@@ -19,29 +23,33 @@ pub(super) enum Kind {
     Write,
     /// Initiator: a table follows; answer with its bytes.
     Read,
-    /// Initiator: the request ends here.
-    End,
-    /// Initiator: payload of the next batch of the table that both ends made follows; place it.
+    /// Initiator: the payload of some pieces of a handle follows, whose table both ends made; place it.
     Packed,
-    /// Target: payload of one `Read` follows.
+    /// Target: the payload of one `Read` follows.
     Answer,
-    /// Target: after `End`, with the bytes placed.
+    /// Target: a handle is placed; its bytes.
     Placed,
 }
 
-const KINDS: [(Kind, u32); 6] =
-    [(Kind::Write, 1), (Kind::Read, 2), (Kind::End, 3), (Kind::Answer, 4), (Kind::Placed, 5), (Kind::Packed, 6)];
+const KINDS: [(Kind, u32); 5] =
+    [(Kind::Write, 1), (Kind::Read, 2), (Kind::Packed, 3), (Kind::Answer, 4), (Kind::Placed, 5)];
 
 /// The fixed part of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) kind: Kind,
-    /// Entries of the table; 0 except for `Write` and `Read`.
+    /// The handle's last frame.
+    pub(super) is_last: bool,
+    /// Which handle.
+    pub(super) handle: u32,
+    /// The first of the handle's pieces that this frame moves.
+    pub(super) first: u32,
+    /// How many.
     pub(super) pieces: u32,
-    /// Bytes of the table's pieces together; for `End` and `Placed`, of the whole request.
+    /// Bytes of these pieces; for `Placed`, of the whole handle.
     pub(super) bytes: u64,
-    /// The round.
-    pub(super) round: u64,
+    /// The number of the request that the handle is a part of.
+    pub(super) request: u64,
 }
 
 impl Header {
@@ -49,10 +57,12 @@ impl Header {
     pub(super) fn encode(self) -> [u8; HEADER_BYTES] {
         let kind = KINDS.iter().find(|(kind, _)| *kind == self.kind).map_or(0, |(_, number)| *number);
         let mut wire = [0; HEADER_BYTES];
-        wire[0..4].copy_from_slice(&kind.to_le_bytes());
-        wire[4..8].copy_from_slice(&self.pieces.to_le_bytes());
-        wire[8..16].copy_from_slice(&self.bytes.to_le_bytes());
-        wire[16..24].copy_from_slice(&self.round.to_le_bytes());
+        let words = [kind, u32::from(self.is_last), self.handle, self.first, self.pieces, 0];
+        for (place, word) in wire.chunks_exact_mut(4).zip(words) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        wire[24..32].copy_from_slice(&self.bytes.to_le_bytes());
+        wire[REQUEST].copy_from_slice(&self.request.to_le_bytes());
         wire
     }
 
@@ -61,20 +71,26 @@ impl Header {
     /// # Errors
     /// An unknown kind, or sizes beyond the limits.
     pub(super) fn decode(wire: &[u8; HEADER_BYTES]) -> Result<Self> {
-        let number = u32::from_le_bytes(field(wire, 0)?);
-        let Some((kind, _)) = KINDS.iter().find(|(_, known)| *known == number) else {
-            bail!("found a frame of the unknown kind {number}");
+        let word = |number: usize| -> Result<u32> { Ok(u32::from_le_bytes(field(wire, 4 * number)?)) };
+        let Some((kind, _)) = KINDS.iter().find(|(_, known)| word(0).is_ok_and(|number| *known == number)) else {
+            bail!("found a frame of the unknown kind {}", word(0)?);
         };
         let header = Self {
             kind: *kind,
-            pieces: u32::from_le_bytes(field(wire, 4)?),
-            bytes: u64::from_le_bytes(field(wire, 8)?),
-            round: u64::from_le_bytes(field(wire, 16)?),
+            is_last: word(1)? == 1,
+            handle: word(2)?,
+            first: word(3)?,
+            pieces: word(4)?,
+            bytes: u64::from_le_bytes(field(wire, 24)?),
+            request: u64::from_le_bytes(field(wire, 32)?),
         };
-        let has_table = matches!(kind, Kind::Write | Kind::Read);
+        let is_canonical = word(1)? <= 1 && word(5)? == 0;
+        ensure!(is_canonical, "found a {kind:?} frame with bits that no peer sets");
         let pieces = usize::try_from(header.pieces)?;
+        // A handle without pieces is one empty frame.
+        let is_sized = pieces <= MAX_PIECES && header.bytes <= MAX_BATCH_BYTES && (pieces > 0 || header.is_last);
         ensure!(
-            if has_table { (1..=MAX_PIECES).contains(&pieces) && header.bytes <= MAX_BATCH_BYTES } else { pieces == 0 },
+            if *kind == Kind::Placed { pieces == 0 } else { is_sized && (pieces > 0 || header.bytes == 0) },
             "found a {kind:?} frame of {pieces} pieces and {} bytes, expected at most {MAX_PIECES} and {MAX_BATCH_BYTES}",
             header.bytes
         );
@@ -82,22 +98,25 @@ impl Header {
     }
 }
 
-/// A table on the wire.
-pub(super) fn encode_table(pieces: &[Piece]) -> Vec<u8> {
-    pieces.iter().flat_map(|piece| [piece.offset.to_le_bytes(), piece.bytes.to_le_bytes()].concat()).collect()
+/// Appends a table as it goes on the wire.
+pub(super) fn encode_table(pieces: &[Piece], wire: &mut Vec<u8>) {
+    for piece in pieces {
+        wire.extend_from_slice(&piece.offset.to_le_bytes());
+        wire.extend_from_slice(&piece.bytes.to_le_bytes());
+    }
 }
 
 /// Reads a table and checks every piece against the pool, and their sum against the header.
 ///
 /// # Errors
 /// A piece outside the pool, or another sum.
-pub(super) fn decode_table(wire: &[u8], header: Header, pool: &Pool, pieces: &mut Vec<Piece>) -> Result<()> {
+pub(super) fn decode_table(wire: &[u8], header: Header, window: Window<'_>, pieces: &mut Vec<Piece>) -> Result<()> {
     pieces.clear();
     let mut sum = 0_u64;
     for entry in wire.chunks_exact(ENTRY_BYTES) {
         let piece = Piece { offset: u64::from_le_bytes(field(entry, 0)?), bytes: u64::from_le_bytes(field(entry, 8)?) };
         ensure!(piece.bytes > 0, "found a piece without bytes");
-        pool.check(piece.offset, piece.bytes).context("the initiator asked for what it must not touch")?;
+        window.check(piece.offset, piece.bytes).context("the initiator asked for what it must not touch")?;
         sum = sum.saturating_add(piece.bytes);
         pieces.push(piece);
     }
@@ -114,10 +133,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::transport::memory::Pool;
+
+    const GOOD: Header =
+        Header { kind: Kind::Write, is_last: true, handle: 3, first: 512, pieces: 1, bytes: 8, request: 7 };
+
+    fn table(pieces: &[Piece]) -> Vec<u8> {
+        let mut wire = Vec::new();
+        encode_table(pieces, &mut wire);
+        wire
+    }
 
     proptest! {
         #[test]
-        fn any_header_is_refused_or_survives(wire: [u8; HEADER_BYTES]) {
+        fn any_header_is_refused_or_survives(wire: [u8; HEADER_BYTES], kind in 1_u32..6) {
+            let mut wire = wire;
+            wire[0..4].copy_from_slice(&kind.to_le_bytes());
             if let Ok(header) = Header::decode(&wire) {
                 prop_assert_eq!(header.encode(), wire);
             }
@@ -125,23 +156,26 @@ mod tests {
 
         #[test]
         fn a_table_is_accepted_only_within_the_pool(offset in 0_u64..9000, bytes in 0_u64..9000) {
-            let pool = Pool::new(8192).unwrap();
-            let wire = encode_table(&[Piece { offset, bytes }]);
-            let header = Header { kind: Kind::Read, pieces: 1, bytes, round: 0 };
-            let accepted = decode_table(&wire, header, &pool, &mut Vec::new()).is_ok();
+            let mut pool = Pool::new(8192).unwrap();
+            let wire = table(&[Piece { offset, bytes }]);
+            let header = Header { bytes, ..GOOD };
+            let accepted = decode_table(&wire, header, pool.window(), &mut Vec::new()).is_ok();
             prop_assert_eq!(accepted, bytes > 0 && offset + bytes <= 8192);
         }
     }
 
     #[test]
-    fn oversized_and_unknown_frames_are_refused() {
-        let good = Header { kind: Kind::Write, pieces: 1, bytes: 8, round: 7 };
-        assert_eq!(Header::decode(&good.encode()).unwrap(), good);
+    fn oversized_empty_and_unknown_frames_are_refused() {
+        let empty = Header { pieces: 0, bytes: 0, ..GOOD };
+        for right in [GOOD, empty, Header { kind: Kind::Placed, pieces: 0, bytes: 1 << 40, ..GOOD }] {
+            assert_eq!(Header::decode(&right.encode()).unwrap(), right);
+        }
         for wrong in [
-            Header { pieces: 0, ..good },
-            Header { pieces: 513, ..good },
-            Header { bytes: MAX_BATCH_BYTES + 1, ..good },
-            Header { kind: Kind::End, ..good },
+            Header { is_last: false, ..empty },
+            Header { pieces: 0, ..GOOD },
+            Header { pieces: 513, ..GOOD },
+            Header { bytes: MAX_BATCH_BYTES + 1, ..GOOD },
+            Header { kind: Kind::Placed, ..GOOD },
         ] {
             assert!(Header::decode(&wrong.encode()).is_err(), "{wrong:?}");
         }
@@ -150,7 +184,7 @@ mod tests {
 
     #[test]
     fn sums_that_lie_or_overflow_are_refused() {
-        let pool = Pool::new(8192).unwrap();
+        let mut pool = Pool::new(8192).unwrap();
         let piece = |offset, bytes| Piece { offset, bytes };
         for (pieces, bytes) in [
             (vec![piece(0, 8)], 16),
@@ -158,8 +192,8 @@ mod tests {
             (vec![piece(0, u64::MAX)], u64::MAX),
             (vec![piece(0, 4096), piece(4096, 4097)], 8193),
         ] {
-            let header = Header { kind: Kind::Write, pieces: 1, bytes, round: 0 };
-            assert!(decode_table(&encode_table(&pieces), header, &pool, &mut Vec::new()).is_err(), "{pieces:?}");
+            let header = Header { bytes, ..GOOD };
+            assert!(decode_table(&table(&pieces), header, pool.window(), &mut Vec::new()).is_err(), "{pieces:?}");
         }
     }
 }

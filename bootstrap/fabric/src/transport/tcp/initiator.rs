@@ -1,21 +1,19 @@
-//! The initiator of builtin-tcp.
+//! The initiator of builtin-tcp: requests leave in the order of their posts, and end in it.
 
+use std::collections::VecDeque;
 use std::net::TcpStream;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use prefab_contract::engine::{Operation, Waiting};
-use prefab_contract::path::{Carried, Path};
+use prefab_contract::engine::{Operation, PathFacts};
 use prefab_contract::transfer::Run;
 
-use super::Connections;
-use super::frame::{HEADER_BYTES, Header, Kind, encode_table};
-use super::plain_loop::{CEILINGS, PlainLoop};
-use crate::transport::memory::Pool;
+use super::frame::{HEADER_BYTES, Header, Kind};
+use super::prepared::Prepared;
+use crate::transport::memory::Window;
 use crate::transport::stream::{Stream, Underway};
-use crate::transport::tables::Tables;
 use crate::transport::waiting::Ready;
-use crate::transport::{Initiator, Setting};
+use crate::transport::{Initiator, Moved, Setting};
 
 /// Reads asked for ahead of the answers: enough that the target never waits for a table, few enough that tables always
 /// fit the sockets' buffers while nobody reads them.
@@ -24,195 +22,200 @@ const READ_AHEAD: usize = 4;
 /// The initiator's half.
 pub(crate) struct TcpInitiator {
     setting: Setting,
-    payload: Stream,
-    ceiling: TcpStream,
-    tables: Tables,
-    frames: Vec<Frame>,
-    round: u64,
-    progress: Progress,
-}
-
-/// One frame, ready to be sent.
-struct Frame {
-    /// Header and table.
-    head: Vec<u8>,
-    pieces: std::ops::Range<usize>,
-    bytes: u64,
-}
-
-/// How far the posted request is.
-#[derive(Default)]
-struct Progress {
-    /// The frame being sent; after the last one comes the end frame.
-    sending: usize,
-    sent: Underway,
-    ended: bool,
-    /// The answer being received.
-    receiving: usize,
-    received: Underway,
+    stream: Stream,
+    handles: Vec<Prepared>,
+    /// What is under way, oldest first.
+    posted: VecDeque<Posted>,
+    /// How many of these have left entirely.
+    sent: usize,
+    sending: Step,
+    receiving: Step,
+    /// Reads that wait for their answers.
+    asked: usize,
     head: [u8; HEADER_BYTES],
+}
+
+/// A posted handle.
+#[derive(Clone, Copy)]
+struct Posted {
+    handle: usize,
+    request: u64,
     moved_bytes: u64,
 }
 
+/// A frame under way.
+#[derive(Default)]
+struct Step {
+    frame: usize,
+    underway: Underway,
+}
+
 impl TcpInitiator {
-    /// Takes over the connections.
+    /// Takes over a connection.
     ///
     /// # Errors
     /// A socket's mode cannot be set.
-    pub(crate) fn new(setting: Setting, connections: Connections) -> Result<Self> {
+    pub(crate) fn new(setting: Setting, connection: TcpStream) -> Result<Self> {
         Ok(Self {
             setting,
-            payload: Stream::new(connections.payload)?,
-            ceiling: connections.ceiling,
-            tables: Tables::default(),
-            frames: Vec::new(),
-            round: 0,
-            progress: Progress::default(),
+            stream: Stream::new(super::with_buffers(connection)?)?,
+            handles: Vec::new(),
+            posted: VecDeque::new(),
+            sent: 0,
+            sending: Step::default(),
+            receiving: Step::default(),
+            asked: 0,
+            head: [0; HEADER_BYTES],
         })
     }
 
-    /// Sends as much as the socket takes. Returns whether anything went.
-    fn send_frames(&mut self, pool: &Pool) -> Result<bool> {
-        let is_write = self.setting.operation != Operation::Read;
-        let local = self.tables.local(self.setting.operation, true);
-        let progress = &mut self.progress;
-        let Some(frame) = self.frames.get(progress.sending) else { return self.send_end(pool) };
-        if !is_write && progress.sending >= progress.receiving + READ_AHEAD {
+    fn reads(&self) -> bool {
+        self.setting.operation == Operation::Read
+    }
+
+    fn may_send(&self) -> bool {
+        self.sent < self.posted.len() && !(self.reads() && self.asked >= READ_AHEAD)
+    }
+
+    /// Sends as much as the socket takes in one call. Returns whether anything went.
+    fn send(&mut self, window: Window<'_>) -> Result<bool> {
+        if !self.may_send() {
             return Ok(false);
         }
-        let pieces = if is_write { &local[frame.pieces.clone()] } else { &[] };
-        let Some(bytes) = self.payload.send_some(&frame.head, pool, pieces, &mut progress.sent)? else {
+        let reads = self.reads();
+        let posted = &mut self.posted[self.sent];
+        let prepared = &self.handles[posted.handle];
+        let head = prepared.head(self.sending.frame);
+        let pieces = if reads { &[] } else { prepared.pieces(self.sending.frame, self.setting.operation) };
+        let Some(bytes) = self.stream.send_some(head, window, pieces, &mut self.sending.underway)? else {
             return Ok(false);
         };
         self.setting.watch.moved(bytes);
-        progress.moved_bytes += bytes;
-        if progress.sent.is_done(frame.head.len(), pieces) {
-            progress.sending += 1;
-            progress.sent = Underway::default();
-        }
-        Ok(true)
-    }
-
-    fn send_end(&mut self, pool: &Pool) -> Result<bool> {
-        if self.progress.ended {
-            return Ok(false);
-        }
-        let bytes = self.frames.iter().map(|frame| frame.bytes).sum();
-        let head = Header { kind: Kind::End, pieces: 0, bytes, round: self.round }.encode();
-        if self.payload.send_some(&head, pool, &[], &mut self.progress.sent)?.is_none() {
-            return Ok(false);
-        }
-        if self.progress.sent.is_done(head.len(), &[]) {
-            self.progress.ended = true;
+        posted.moved_bytes += bytes;
+        if self.sending.underway.is_done(head.len(), pieces) {
+            self.asked += usize::from(reads);
+            self.sending = Step { frame: self.sending.frame + 1, ..Step::default() };
+            if self.sending.frame == prepared.frames() {
+                self.sending = Step::default();
+                self.sent += 1;
+            }
         }
         Ok(true)
     }
 
     /// Receives the answer of one read. Returns whether anything came.
-    fn receive_answer(&mut self, pool: &mut Pool) -> Result<bool> {
-        let local = self.tables.local(self.setting.operation, true);
-        let progress = &mut self.progress;
-        let frame = self.frames.get(progress.receiving).context("no answer is due")?;
-        let pieces = &local[frame.pieces.clone()];
-        let received = self.payload.receive_some(&mut progress.head, pool, pieces, &mut progress.received)?;
+    fn receive_answer(&mut self, window: Window<'_>) -> Result<bool> {
+        if self.asked == 0 {
+            return Ok(false);
+        }
+        let posted = self.posted.front_mut().context("no answer is due")?;
+        let prepared = &self.handles[posted.handle];
+        let pieces = prepared.pieces(self.receiving.frame, Operation::Read);
+        let received = self.stream.receive_some(&mut self.head, window, pieces, &mut self.receiving.underway)?;
         let Some(bytes) = received else { return Ok(false) };
         self.setting.watch.moved(bytes);
-        progress.moved_bytes += bytes;
-        if progress.received.is_done(HEADER_BYTES, pieces) {
-            let expected = Header { kind: Kind::Answer, pieces: 0, bytes: frame.bytes, round: self.round };
-            let found = Header::decode(&progress.head)?;
+        posted.moved_bytes += bytes;
+        if self.receiving.underway.is_done(HEADER_BYTES, pieces) {
+            let asked = Header { request: posted.request, ..prepared.header(self.receiving.frame)? };
+            let (found, expected) = (Header::decode(&self.head)?, Header { kind: Kind::Answer, ..asked });
             ensure!(found == expected, "found the answer {found:?}, expected {expected:?}");
-            progress.receiving += 1;
-            progress.received = Underway::default();
+            self.receiving = Step { frame: self.receiving.frame + 1, ..Step::default() };
+            self.asked -= 1;
         }
         Ok(true)
     }
 
-    fn poll_read(&mut self, pool: &mut Pool) -> Result<Option<u64>> {
-        let sent = self.send_frames(pool)?;
-        if self.progress.receiving == self.frames.len() {
-            // All bytes are here; the end frame still has to leave, so that the target stops serving.
-            return Ok(self.progress.ended.then_some(self.progress.moved_bytes));
+    /// Receives what the target says of the oldest handle. Returns whether it is placed.
+    fn receive_placed(&mut self, window: Window<'_>) -> Result<bool> {
+        if self.sent == 0 {
+            return Ok(false);
         }
-        if !self.receive_answer(pool)? && !sent {
-            let may_send = self.progress.sending < self.progress.receiving + READ_AHEAD && !self.progress.ended;
-            let ready = if may_send { Ready::Either } else { Ready::Read };
-            self.payload.waiter.wait(&self.payload.socket, ready)?;
+        let underway = &mut self.receiving.underway;
+        if self.stream.receive_some(&mut self.head, window, &[], underway)?.is_none()
+            || !underway.is_done(HEADER_BYTES, &[])
+        {
+            return Ok(false);
+        }
+        let Posted { handle, request, moved_bytes: bytes } = *self.posted.front().context("nothing is under way")?;
+        let handle = u32::try_from(handle)?;
+        let expected = Header { kind: Kind::Placed, is_last: true, handle, first: 0, pieces: 0, bytes, request };
+        let found = Header::decode(&self.head)?;
+        ensure!(found == expected, "found the acknowledgement {found:?}, expected {expected:?}");
+        Ok(true)
+    }
+
+    /// Takes the oldest handle, which is complete, from what is under way.
+    fn complete(&mut self) -> Result<Option<Moved>> {
+        let Posted { handle, moved_bytes, .. } = self.posted.pop_front().context("nothing is under way")?;
+        self.sent -= 1;
+        self.receiving = Step::default();
+        Ok(Some(Moved { handle, bytes: moved_bytes }))
+    }
+
+    fn poll_read(&mut self, window: Window<'_>, patience: Duration) -> Result<Option<Moved>> {
+        let sent = self.send(window)?;
+        let received = self.receive_answer(window)?;
+        let frames = self.posted.front().map(|posted| self.handles[posted.handle].frames());
+        if received && frames == Some(self.receiving.frame) {
+            return self.complete();
+        }
+        if !sent && !received {
+            let ready = if self.may_send() { Ready::Either } else { Ready::Read };
+            self.stream.waiter.wait(&self.stream.socket, ready, patience)?;
         }
         Ok(None)
     }
 
-    fn poll_write(&mut self, pool: &mut Pool) -> Result<Option<u64>> {
-        if !self.progress.ended {
-            if !self.send_frames(pool)? {
-                self.payload.waiter.wait(&self.payload.socket, Ready::Write)?;
-            }
-            return Ok(None);
+    fn poll_write(&mut self, window: Window<'_>, patience: Duration) -> Result<Option<Moved>> {
+        let frame = (self.sent, self.sending.frame);
+        let sent = self.send(window)?;
+        // Whether older handles are placed is asked only between frames: the answer is one small read away.
+        let is_between_frames = frame != (self.sent, self.sending.frame);
+        if (!sent || is_between_frames) && self.receive_placed(window)? {
+            return self.complete();
         }
-        let Progress { head, received, .. } = &mut self.progress;
-        if self.payload.receive_some(head, pool, &[], received)?.is_none() {
-            self.payload.waiter.wait(&self.payload.socket, Ready::Read)?;
-            return Ok(None);
+        if !sent {
+            let ready = match (self.sent, self.may_send()) {
+                (0, _) => Ready::Write,
+                (_, true) => Ready::Either,
+                (_, false) => Ready::Read,
+            };
+            self.stream.waiter.wait(&self.stream.socket, ready, patience)?;
         }
-        if !received.is_done(HEADER_BYTES, &[]) {
-            return Ok(None);
-        }
-        let found = Header::decode(head)?;
-        let expected = Header { kind: Kind::Placed, pieces: 0, bytes: self.progress.moved_bytes, round: self.round };
-        ensure!(found == expected, "found the acknowledgement {found:?}, expected {expected:?}");
-        Ok(Some(found.bytes))
+        Ok(None)
     }
 }
 
 impl Initiator for TcpInitiator {
-    fn prepare(&mut self, runs: &[Run]) -> Result<()> {
-        self.tables = Tables::new(runs);
-        let (operation, remote) = (self.setting.operation, self.tables.remote(self.setting.operation, true));
-        let kind = match operation {
-            Operation::Read => Kind::Read,
-            Operation::Write => Kind::Write,
-            Operation::Packed => Kind::Packed,
-        };
-        let frames = self.tables.batches().into_iter().map(|batch| {
-            // Packed, the target has made the same table and needs none.
-            let entries = if kind == Kind::Packed { &[] } else { &remote[batch.pieces.clone()] };
-            let pieces = u32::try_from(entries.len()).context("counting pieces")?;
-            // The round is filled in by `post`: tables may be made before it is known.
-            let header = Header { kind, pieces, bytes: batch.bytes, round: 0 };
-            let head = [header.encode().as_slice(), &encode_table(entries)].concat();
-            Ok(Frame { head, pieces: batch.pieces, bytes: batch.bytes })
-        });
-        self.frames = frames.collect::<Result<_>>()?;
-        Ok(())
-    }
-
-    fn post(&mut self, pool: &mut Pool, round: u64) -> Result<()> {
-        self.round = round;
-        self.progress = Progress::default();
-        for frame in &mut self.frames {
-            frame.head[16..24].copy_from_slice(&round.to_le_bytes());
+    fn prepare(&mut self, handle: usize, runs: &[Run]) -> Result<()> {
+        if self.handles.len() <= handle {
+            self.handles.resize_with(handle + 1, Prepared::default);
+            self.posted.reserve(self.handles.len());
         }
-        self.send_frames(pool).map(|_| ())
+        self.handles[handle].make(handle, runs, self.setting.operation)
     }
 
-    fn poll(&mut self, pool: &mut Pool) -> Result<Option<u64>> {
-        match self.setting.operation {
-            Operation::Read => self.poll_read(pool),
-            Operation::Write | Operation::Packed => self.poll_write(pool),
+    fn post(&mut self, window: Window<'_>, handle: usize, request: u64) -> Result<()> {
+        self.handles.get_mut(handle).context("found a handle that was not prepared")?.number(request);
+        self.posted.push_back(Posted { handle, request, moved_bytes: 0 });
+        self.send(window).map(drop)
+    }
+
+    fn poll(&mut self, window: Window<'_>, patience: Duration) -> Result<Option<Moved>> {
+        if self.posted.is_empty() {
+            std::thread::sleep(patience);
+            return Ok(None);
         }
+        if self.reads() { self.poll_read(window, patience) } else { self.poll_write(window, patience) }
     }
 
-    fn carried(&self, _payload_bytes: u64) -> Carried {
-        Carried { path: Path::BuiltinTcp, evidence: "the engine moves them itself".to_owned() }
-    }
-
-    fn ceilings(&self) -> &'static [Waiting] {
-        CEILINGS
-    }
-
-    fn run_ceiling(&mut self, waiting: Waiting, pool: &mut Pool) -> Result<Duration> {
-        let Setting { operation, ref watch } = self.setting;
-        let pieces = self.tables.local(operation, true);
-        PlainLoop { socket: &mut self.ceiling, operation, is_initiator: true, waiting, watch }.run(pool, pieces)
+    fn facts(&self) -> PathFacts {
+        PathFacts {
+            waiting: "adaptive".to_owned(),
+            completion: if self.reads() { "received by the initiator" } else { "acknowledged by the target" }
+                .to_owned(),
+            memory_path: "host".to_owned(),
+            ..PathFacts::default()
+        }
     }
 }

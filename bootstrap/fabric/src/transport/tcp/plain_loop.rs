@@ -1,76 +1,68 @@
 //! The ceiling of builtin-tcp: a plain loop of writev and readv over the same pieces in the same order, without frames,
 //! tables and checks, on a connection of its own.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use prefab_contract::engine::{Operation, Waiting};
+use prefab_contract::transfer::Run;
 
-use crate::transport::memory::Pool;
-use crate::transport::tables::holds_destination;
-use crate::transport::vectored::{Piece, Position, Vectors};
+use crate::transport::memory::Window;
+use crate::transport::plain::PlainLoop;
+use crate::transport::tables::{Tables, holds_destination};
+use crate::transport::vectored::{Position, Vectors};
 use crate::transport::waiting::{Ready, Waiter};
-use crate::watch::Watch;
+use crate::transport::{LOOK_AROUND, Setting};
 
 /// The loops to run: the best one is the ceiling. Which one that is depends on how busy the machine is.
-pub(super) const CEILINGS: &[Waiting] = &[Waiting::Blocking, Waiting::Spinning, Waiting::Adaptive];
+pub(crate) const LOOPS: &[Waiting] = &[Waiting::Blocking, Waiting::Spinning, Waiting::Adaptive];
 
-/// What one end's loop needs.
-pub(super) struct PlainLoop<'a> {
-    pub(super) socket: &'a mut TcpStream,
-    pub(super) operation: Operation,
-    pub(super) is_initiator: bool,
-    pub(super) waiting: Waiting,
-    pub(super) watch: &'a Watch,
+/// One end of a loop. A read's ends when all bytes are here, a write's when the target says that they are there.
+pub(crate) struct TcpLoop {
+    setting: Setting,
+    socket: TcpStream,
+    is_initiator: bool,
+    tables: Tables,
+    vectors: Vectors,
 }
 
-impl PlainLoop<'_> {
-    /// Moves all pieces once and returns how long it took from the initiator's word (read) or first byte (write) until
-    /// the initiator knows that all arrived.
+impl TcpLoop {
+    /// Takes over a connection.
     ///
     /// # Errors
-    /// The peer is gone, or a piece lies outside the pool.
-    pub(super) fn run(&mut self, pool: &mut Pool, pieces: &[Piece]) -> Result<Duration> {
+    /// A socket's buffers cannot be set.
+    pub(crate) fn new(setting: Setting, connection: TcpStream, is_initiator: bool) -> Result<Self> {
+        let socket = super::with_buffers(connection)?;
+        Ok(Self { setting, socket, is_initiator, tables: Tables::default(), vectors: Vectors::default() })
+    }
+
+    fn move_all(&mut self, window: Window<'_>, waiting: Waiting) -> Result<()> {
         // Arrays made beforehand for the whole request were tried: reading 1 MiB of them made the loop slower.
-        let (mut vectors, mut position) = (Vectors::default(), Position::default());
-        let receives = holds_destination(self.operation, self.is_initiator);
-        let begin = Instant::now();
-        if self.operation == Operation::Read {
-            self.word(self.is_initiator)?;
-        }
-        let is_nonblocking = match self.waiting {
-            Waiting::Blocking | Waiting::Synchronous => false,
-            Waiting::Spinning => receives,
-            Waiting::Adaptive => true,
-        };
-        self.socket.set_nonblocking(is_nonblocking).context("setting the mode of a socket")?;
-        let mut waiter = Waiter::default();
+        let pieces = self.tables.local(self.setting.operation, self.is_initiator);
+        let receives = holds_destination(self.setting.operation, self.is_initiator);
+        let (mut position, mut waiter) = (Position::default(), Waiter::default());
         while !position.is_end_of(pieces) {
             let moved = if receives {
-                vectors.read(self.socket, &mut [], pool, pieces, position)
+                self.vectors.read(&self.socket, &mut [], window, pieces, position)
             } else {
-                vectors.write(self.socket, &[], pool, pieces, position)
+                self.vectors.write(&self.socket, &[], window, pieces, position)
             };
-            match moved {
-                Ok(0) => anyhow::bail!("the peer closed the plain loop's connection"),
-                Ok(bytes) => {
+            match moved.context("the plain loop's connection broke")? {
+                Some(0) => bail!("the peer closed the plain loop's connection"),
+                Some(bytes) => {
                     position.advance(pieces, bytes);
-                    self.watch.moved(bytes);
+                    self.setting.watch.moved(bytes);
                     waiter.progressed();
                 }
-                Err(error) if is_not_ready(&error) && self.waiting == Waiting::Adaptive => {
-                    waiter.wait(self.socket, if receives { Ready::Read } else { Ready::Write })?;
+                None if waiting == Waiting::Adaptive => {
+                    let ready = if receives { Ready::Read } else { Ready::Write };
+                    waiter.wait(&self.socket, ready, LOOK_AROUND)?;
                 }
-                Err(error) if is_not_ready(&error) => std::hint::spin_loop(),
-                Err(error) => return Err(error.context("the plain loop's connection broke")),
+                None => std::hint::spin_loop(),
             }
         }
-        if self.operation == Operation::Write {
-            self.word(!self.is_initiator)?;
-        }
-        Ok(begin.elapsed())
+        Ok(())
     }
 
     /// One byte, sent or awaited in the system call.
@@ -87,7 +79,23 @@ impl PlainLoop<'_> {
     }
 }
 
-fn is_not_ready(error: &anyhow::Error) -> bool {
-    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-    matches!(kind, Some(io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted))
+impl PlainLoop for TcpLoop {
+    fn prepare(&mut self, runs: &[Run]) {
+        self.tables.make(runs);
+    }
+
+    fn run(&mut self, window: Window<'_>, waiting: Waiting) -> Result<()> {
+        let (reads, is_initiator) = (self.setting.operation == Operation::Read, self.is_initiator);
+        if reads {
+            self.word(is_initiator)?;
+        }
+        let is_nonblocking = match waiting {
+            Waiting::Blocking | Waiting::Synchronous => false,
+            Waiting::Spinning => holds_destination(self.setting.operation, is_initiator),
+            Waiting::Adaptive => true,
+        };
+        self.socket.set_nonblocking(is_nonblocking).context("setting the mode of a socket")?;
+        self.move_all(window, waiting)?;
+        if reads { Ok(()) } else { self.word(!is_initiator) }
+    }
 }

@@ -17,24 +17,24 @@ fn no_right_rule_calls_a_transfer_complete_before_placement() {
     if !is_here() {
         return;
     }
-    for (settings, provider, rule) in [
-        ("provider tcp\niov 4\nhold_us 500\ndelay_us 200", &provider::TCP, Rule::LastMessage),
-        ("provider shm\niov 4\nhold_us 500\nreorder 1\ndelay_us 200", &provider::SHM, Rule::CompletionsThenSignal),
-        ("hold_us 500\nreorder 1\ndelay_us 200\nemulated 1", &provider::EFA, Rule::CompletionsThenSignal),
-        ("hold_us 500\nreorder 1\ndelay_us 200", &provider::EFA_DIRECT, Rule::CompletionsThenSignal),
-        ("hold_us 500\nreorder 1\ndelay_us 200", &provider::EFA_DIRECT, Rule::CountImmediates),
-        ("hold_us 500\nreorder 1\ndelay_us 200\nunsolicited 0", &provider::EFA_DIRECT, Rule::CountImmediates),
+    for (settings, transport, rule) in [
+        ("provider tcp\niov 4\nhold_us 500\ndelay_us 200", Transport::Tcp, Rule::LastMessage),
+        ("provider shm\niov 4\nhold_us 500\nreorder 1\ndelay_us 200", Transport::Shm, Rule::CompletionsThenSignal),
+        ("hold_us 500\nreorder 1\ndelay_us 200\nemulated 1", Transport::Efa, Rule::CompletionsThenSignal),
+        ("hold_us 500\nreorder 1\ndelay_us 200", Transport::EfaDirect, Rule::CompletionsThenSignal),
+        ("hold_us 500\nreorder 1\ndelay_us 200", Transport::EfaDirect, Rule::CountImmediates),
+        ("hold_us 500\nreorder 1\ndelay_us 200\nunsolicited 0", Transport::EfaDirect, Rule::CountImmediates),
     ] {
         let stub = Stub::new(settings);
-        let mut pair = Pair::open(&stub.library, provider, Operation::Write).unwrap();
+        let mut pair = Pair::with_requests(&stub.library, transport, Operation::Write, 2).unwrap();
         if rule == Rule::CountImmediates {
             pair.initiator.break_rule(rule, fi::FI_REMOTE_CQ_DATA);
             pair.target.break_rule(rule);
         }
         assert_eq!(pair.initiator.rule(), rule);
-        for round in 0..TIMES {
-            let verified = pair.round().unwrap_or_else(|error| panic!("{settings}, round {round}: {error:#}"));
-            assert_eq!(verified, pair.shape.descriptors());
+        for flow in 0..TIMES {
+            let verified = pair.flow().unwrap_or_else(|error| panic!("{settings}, flow {flow}: {error:#}"));
+            assert_eq!(verified, pair.blocks());
         }
     }
 }
@@ -45,12 +45,12 @@ fn each_broken_rule_is_found_every_time() {
         return;
     }
     let shared = format!("provider shm\niov 4\n{NEVER_PLACED}");
-    for (broken, settings, provider, rule, data_flags, target_rule) in [
+    for (broken, settings, transport, rule, data_flags, target_rule) in [
         // An unordered device overtakes its own data with the signal.
         (
             "last message of an unordered endpoint",
             NEVER_PLACED,
-            &provider::EFA,
+            Transport::Efa,
             Rule::LastMessage,
             0,
             Rule::LastMessage,
@@ -59,7 +59,7 @@ fn each_broken_rule_is_found_every_time() {
         (
             "completions without delivery, efa",
             NEVER_PLACED,
-            &provider::EFA,
+            Transport::Efa,
             Rule::CompletionsThenSignal,
             0,
             Rule::LastMessage,
@@ -67,7 +67,7 @@ fn each_broken_rule_is_found_every_time() {
         (
             "completions without delivery, shm",
             &shared,
-            &provider::SHM,
+            Transport::Shm,
             Rule::CompletionsThenSignal,
             0,
             Rule::LastMessage,
@@ -76,22 +76,21 @@ fn each_broken_rule_is_found_every_time() {
         (
             "a signal instead of the count",
             NEVER_PLACED,
-            &provider::EFA_DIRECT,
+            Transport::EfaDirect,
             Rule::LastMessage,
             fi::FI_REMOTE_CQ_DATA,
             Rule::LastMessage,
         ),
     ] {
         let stub = Stub::new(settings);
-        let mut pair = Pair::open(&stub.library, provider, Operation::Write).unwrap();
+        let mut pair = Pair::open(&stub.library, transport, Operation::Write).unwrap();
         pair.initiator.break_rule(rule, data_flags);
         pair.target.break_rule(target_rule);
         let mut found = 0;
         for _ in 0..TIMES {
-            let error = words(pair.round());
+            let error = words(pair.flow());
             assert!(error.contains("block"), "{broken}: {error}");
             found += 1;
-            pair.round += 1;
         }
         assert_eq!(found, TIMES, "{broken}");
     }
@@ -103,13 +102,13 @@ fn a_right_rule_does_not_end_while_data_is_held_back() {
         return;
     }
     let stub = Stub::new(&format!("provider tcp\niov 4\n{NEVER_PLACED}"));
-    let mut pair = Pair::open(&stub.library, &provider::TCP, Operation::Write).unwrap();
-    let table = pair.begin().unwrap();
-    assert_eq!(pair.turn(&table, A_WHILE).unwrap(), Turned::Unfinished);
+    let mut pair = Pair::open(&stub.library, Transport::Tcp, Operation::Write).unwrap();
+    pair.begin().unwrap();
+    assert_eq!(pair.turn(A_WHILE).unwrap(), Turned::Unfinished);
     let stub = Stub::new(NEVER_PLACED);
-    let mut pair = Pair::open(&stub.library, &provider::EFA_DIRECT, Operation::Write).unwrap();
+    let mut pair = Pair::open(&stub.library, Transport::EfaDirect, Operation::Write).unwrap();
     pair.initiator.break_rule(Rule::CountImmediates, fi::FI_REMOTE_CQ_DATA);
     pair.target.break_rule(Rule::CountImmediates);
-    let table = pair.begin().unwrap();
-    assert_eq!(pair.turn(&table, A_WHILE).unwrap(), Turned::Unfinished);
+    pair.begin().unwrap();
+    assert_eq!(pair.turn(A_WHILE).unwrap(), Turned::Unfinished);
 }

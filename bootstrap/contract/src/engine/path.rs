@@ -1,0 +1,55 @@
+//! What really carries the bytes, as far as the engine can know: asked of the provider, never taken from a type's name.
+
+use serde::{Deserialize, Serialize};
+
+/// Facts about the path of a case.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathFacts {
+    /// How the transport waits when nothing is to be done: `adaptive`, `synchronous`, or a provider's way.
+    pub waiting: String,
+    /// What the end of a request rests on, for example `acknowledged by the target`.
+    pub completion: String,
+    /// How bytes reach the transport from the pool: `host`, or a GPU's ways.
+    pub memory_path: String,
+    /// libfabric's provider; null for the built-in transports.
+    pub provider: Option<String>,
+    /// libfabric's fabric.
+    pub fabric: Option<String>,
+    /// libfabric's domain.
+    pub domain: Option<String>,
+    /// The device behind it.
+    pub device: Option<String>,
+    /// The library's path and version.
+    pub library: Option<String>,
+    /// The API that was requested of it, as `2.4`.
+    #[serde(default)]
+    pub api: Option<String>,
+    /// Operations that an endpoint takes.
+    #[serde(default)]
+    pub depth: Option<u64>,
+    /// The most bytes of one operation.
+    #[serde(default)]
+    pub operation_bytes: Option<u64>,
+    /// The most pieces of one operation at either side.
+    #[serde(default)]
+    pub pieces: Option<u64>,
+    /// Immediate data uses receives at the target (`FI_RX_CQ_DATA`).
+    #[serde(default)]
+    pub rx_cq_data: Option<bool>,
+    /// Options that the endpoint refused, with its words.
+    #[serde(default)]
+    pub refused_options: Vec<String>,
+    /// Whether the device or software moves the bytes of this operation; null where that is no question.
+    pub rdma: Option<Rdma>,
+}
+
+/// Who does a remote operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rdma {
+    /// The device.
+    Hardware,
+    /// Software at both ends.
+    Emulated,
+}

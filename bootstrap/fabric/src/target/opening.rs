@@ -1,0 +1,114 @@
+//! How the target lets the initiator reach its pool, by transport.
+
+use std::sync::Arc;
+
+use anyhow::{Result, bail, ensure};
+use prefab_contract::engine::{Fault, Start, Transport};
+
+use crate::challenge::Purpose;
+use crate::control::{Access, Control, Message};
+use crate::gate::Gate;
+use crate::transport::libfabric::{self, IdleTarget, Opened};
+use crate::transport::memory::Pool;
+use crate::transport::plain::{PlainLoop, PlainLoops};
+use crate::transport::streams::TargetStreams;
+use crate::transport::tcp::{self, TcpLoop, TcpTarget};
+use crate::transport::vm::{self, Admission, VmPassive, VmTarget};
+use crate::transport::{Setting, Target};
+use crate::watch::Watch;
+
+/// What the target moves bytes with.
+pub(super) struct TargetEnd {
+    pub(super) streams: TargetStreams,
+    pub(super) loops: PlainLoops,
+    /// Devices whose counters tell what moved.
+    pub(super) cards: Vec<String>,
+}
+
+/// Opens the transport's streams, and the plain loops that bound it; the initiator learns how to reach them.
+///
+/// # Errors
+/// The transport cannot run here, or the initiator is gone.
+pub(super) fn open(
+    start: &Start,
+    pool: &Pool,
+    initiator_pid: i32,
+    gate: &mut Gate,
+    control: &mut Control,
+    watch: &Arc<Watch>,
+) -> Result<TargetEnd> {
+    let setting = Setting { operation: start.case.operation, watch: Arc::clone(watch) };
+    match start.case.transport {
+        Transport::BuiltinTcp => open_tcp(start, &setting, gate, control),
+        Transport::BuiltinVm => open_vm(start, &setting, pool, initiator_pid, control),
+        Transport::Tcp
+        | Transport::TcpRxm
+        | Transport::Shm
+        | Transport::Efa
+        | Transport::EfaDirect
+        | Transport::Null => open_fabric(start, &setting, pool, control),
+    }
+}
+
+fn open_tcp(start: &Start, setting: &Setting, gate: &mut Gate, control: &mut Control) -> Result<TargetEnd> {
+    control.send(&Message::Registered { access: Access::Connections })?;
+    let flow = Arc::clone(control.flow());
+    let mut admit = |purpose| gate.admit(purpose, || flow.check());
+    let (mut streams, mut loops) = (Vec::new(), Vec::new());
+    for stream in 0..u8::try_from(start.case.streams)? {
+        let payload = TcpTarget::new(setting.clone(), admit(Purpose::Payload(stream))?)?;
+        streams.push(Box::new(payload) as Box<dyn Target>);
+        let ceiling = TcpLoop::new(setting.clone(), admit(Purpose::Ceiling(stream))?, false)?;
+        loops.push(Box::new(ceiling) as Box<dyn PlainLoop>);
+    }
+    let loops = PlainLoops { waiting: tcp::LOOPS, streams: loops };
+    Ok(TargetEnd { streams: TargetStreams::new(streams), loops, cards: Vec::new() })
+}
+
+fn open_vm(
+    start: &Start,
+    setting: &Setting,
+    pool: &Pool,
+    initiator_pid: i32,
+    control: &mut Control,
+) -> Result<TargetEnd> {
+    let keeps_out = start.fault == Some(Fault::KeepOut {});
+    let admission = Arc::new(if keeps_out { Admission::of_nobody() } else { Admission::of(initiator_pid)? });
+    let (mut streams, mut accesses, mut loops) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..start.case.streams {
+        let (stream, access) = VmTarget::new(setting.clone(), pool.address(), &admission)?;
+        streams.push(Box::new(stream) as Box<dyn Target>);
+        accesses.push(access);
+        loops.push(Box::new(VmPassive) as Box<dyn PlainLoop>);
+    }
+    control.send(&Message::Registered { access: Access::AddressSpaces(accesses) })?;
+    let loops = PlainLoops { waiting: vm::LOOPS, streams: loops };
+    Ok(TargetEnd { streams: TargetStreams::new(streams), loops, cards: Vec::new() })
+}
+
+fn open_fabric(start: &Start, setting: &Setting, pool: &Pool, control: &mut Control) -> Result<TargetEnd> {
+    let (case, address) = (&start.case, control.local_address()?);
+    let library = libfabric::library_for(case.transport)?;
+    let open = |stream| Opened::new(&library, case.transport, case.operation, pool, address, stream);
+    let opened = (0..usize::try_from(case.streams)?).map(open).collect::<Result<Vec<_>>>()?;
+    let cards = opened.iter().filter_map(Opened::card).collect();
+    let own: Vec<_> = opened.iter().map(Opened::reach).collect::<Result<_>>()?;
+    control.send(&Message::Registered { access: Access::Fabric(own) })?;
+    let initiators = match control.receive()? {
+        Message::Join { reaches } => reaches,
+        other => bail!("found the control message {other:?}, expected the initiator's addresses"),
+    };
+    let (found, expected) = (initiators.len(), opened.len());
+    ensure!(found == expected, "found {found} endpoints, expected one for each of {expected} streams");
+    let mut streams = Vec::new();
+    for (opened, initiator) in opened.into_iter().zip(&initiators) {
+        streams.push(if case.transport.moves_bytes() {
+            Box::new(opened.target(setting.clone(), initiator)?) as Box<dyn Target>
+        } else {
+            Box::new(IdleTarget)
+        });
+    }
+    control.send(&Message::Joined {})?;
+    let loops = PlainLoops { waiting: &[], streams: Vec::new() };
+    Ok(TargetEnd { streams: TargetStreams::new(streams), loops, cards })
+}
