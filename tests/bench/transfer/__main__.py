@@ -44,7 +44,7 @@ def main():
     options = parse()
     about = machine.describe()
     bootstrap = os.path.abspath(options.bootstrap)
-    everything = goals(bootstrap, libfabric.tcp_of(bootstrap), libfabric.stub, options.baseline == "stopgo")
+    everything = goals(bootstrap, libfabric.tcp_of(bootstrap), options.baseline == "stopgo")
     chosen = [goal for goal in everything if options.only in goal.ours.name or any(options.only in peer.name for peer in goal.peers)]
     rows, document = [], {"machine": about, "rounds": options.rounds, "seconds": options.seconds, "rows": []}
     for number, goal in enumerate(chosen, start=1):

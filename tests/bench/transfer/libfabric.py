@@ -1,14 +1,8 @@
-"""The libfabric of ours: what its TCP is called here, and a stand-in whose devices move data by memcpy."""
-import functools
+"""What libfabric's TCP is called in the libfabric of ours."""
 import json
 import os
-import tempfile
 
 from program import Failed, run
-
-STUB = os.path.join(os.path.dirname(__file__), "../../standins/libfabric_stub/build.sh")
-# Lives as long as this program.
-FOLDER = tempfile.TemporaryDirectory(prefix="prefab-stub-")
 
 
 def tcp_of(bootstrap):
@@ -19,11 +13,3 @@ def tcp_of(bootstrap):
         return "tcp"
     usable = [entry["transport"] for entry in probe["transports"] if entry["unavailable"] is None]
     return next((name for name in ("tcp", "tcp;ofi_rxm") if name in usable), "tcp")
-
-
-@functools.cache
-def stub():
-    """The path of the stand-in's library."""
-    path = os.path.join(FOLDER.name, "libfabric.so.1")
-    run([STUB, path], seconds=120)
-    return path

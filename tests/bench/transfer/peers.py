@@ -101,17 +101,14 @@ class StopGo:
 class Cost:
     """What posting and polling one descriptor costs of the initiator's processor, as descriptors that a second of it pays."""
 
-    def __init__(self, bootstrap, options, name, library=None):
-        command = [bootstrap, "bench", "sweep", "--local", "--op", "write", *options]
-        self.command, self.name, self.library = command, name, library
+    def __init__(self, bootstrap, options, name):
+        self.command, self.name = [bootstrap, "bench", "sweep", "--local", "--op", "write", *options], name
 
     def absent(self):
         return None
 
     def measure(self, seconds, _asked=None):
-        found = {"PREFAB_LIBFABRIC": self.library()} if self.library else {}
-        text = run([*self.command, "--duration", str(seconds), "--json", "-", "--progress", "none"],
-                   env={**os.environ, **found})
+        text = run([*self.command, "--duration", str(seconds), "--json", "-", "--progress", "none"])
         case = json.loads(text)["cases"][0]
         cost_ns = case["initiator_cpu_ns_per_descriptor"]
         if case["ended"] != "complete" or not cost_ns:
@@ -233,7 +230,7 @@ class Fabtests:
         port = str(free_port())
         command = [
             self.path(), "-p", self.provider, "-e", "rdm", "-o", operation, "-S", str(asked.descriptor_bytes), "-I",
-            str(iterations), "-w", "10", "-W", str(asked.descriptors), "-c", self.completion, "-b", port, "-E", port]
+            str(iterations), "-w", "10", "-W", str(asked.descriptors), "-c", self.completion, f"-b{port}", f"-E{port}"]
         environment = {**os.environ, "FI_TCP_IFACE": "lo"} if self.provider == "tcp" else None
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         server = start(command, env=environment)
