@@ -3,6 +3,7 @@
 
 mod buckets;
 mod change_sets;
+mod commands;
 mod ec2;
 mod facts;
 mod keys;

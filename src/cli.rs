@@ -9,16 +9,21 @@ use crate::table;
 
 mod account;
 mod apply;
+mod bench;
+mod cluster;
 mod compare;
+mod connect;
 mod demo;
 mod destroy;
 mod diff;
 mod folder;
 mod init;
 mod instance_types;
+mod kept;
 mod logs;
 mod materials;
 mod mlflow;
+mod node_run;
 mod option_finding;
 mod outputs;
 mod preflight;
@@ -26,11 +31,13 @@ mod progress;
 mod recover;
 mod report;
 mod report_files;
+mod results;
 mod schema;
 mod size;
 mod spec_file;
 mod status;
 mod synth;
+mod tasks;
 mod terminal;
 mod validate;
 
@@ -60,6 +67,10 @@ enum Command {
     Status(status::Status),
     Outputs(outputs::Outputs),
     Logs(logs::Logs),
+    Connect(connect::Connect),
+    Tasks(tasks::Tasks),
+    Bench(bench::Bench),
+    Results(results::Results),
     Recover(recover::Recover),
     Destroy(destroy::Destroy),
 }
@@ -95,6 +106,10 @@ impl Cli {
             Command::Status(command) => command.run(streams),
             Command::Outputs(command) => command.run(streams),
             Command::Logs(command) => command.run(streams),
+            Command::Connect(command) => command.run(streams),
+            Command::Tasks(command) => command.run(streams),
+            Command::Bench(command) => command.run(streams),
+            Command::Results(command) => command.run(streams),
             Command::Recover(command) => command.run(streams),
             Command::Destroy(command) => command.run(streams),
         }

@@ -4,6 +4,7 @@
 //! [`session::Session`] holds the two. `apply`, `destroy`, `recover` and `status` are the commands' data paths.
 
 pub mod account;
+pub mod commands;
 pub mod machines;
 pub mod operator;
 pub mod session;
@@ -28,6 +29,11 @@ pub mod leftovers;
 pub mod preflight;
 pub mod recover;
 pub mod status;
+
+pub mod rendezvous;
+pub mod results;
+pub mod run_command;
+pub mod targets;
 
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,11 @@ impl Lines {
                 let on = if pending.is_empty() { String::new() } else { format!(": {}", pending.join(", ")) };
                 format!("{at}  {stack}: {} so far{}{on}", time(*seconds), left.unwrap_or_default())
             }
+            Notice::Command { node, state, details, .. } => {
+                let more =
+                    if details.is_empty() || details == state.name() { String::new() } else { format!(" ({details})") };
+                format!("{at}  {node}: {}{more}", state.name())
+            }
             Notice::Ended { stack, status, seconds } => format!("{at}  {stack}: {status} after {}", time(*seconds)),
         }
     }
@@ -74,6 +79,9 @@ impl Lines {
             Notice::Waiting { stack, seconds, typical_seconds, pending } => json!({
                 "kind": "waiting", "stack": stack, "seconds": seconds, "typical_seconds": typical_seconds,
                 "pending": pending,
+            }),
+            Notice::Command { node, state, details, seconds } => json!({
+                "kind": "command", "node": node, "state": state.name(), "details": details, "seconds": seconds,
             }),
             Notice::Ended { stack, status, seconds } => {
                 json!({ "kind": "stack-ended", "stack": stack, "status": status, "seconds": seconds })
@@ -126,6 +134,7 @@ impl Bars {
         match notice {
             Notice::Waiting { .. } => true,
             Notice::Happened { event, .. } => event.status.ends_with("_IN_PROGRESS"),
+            Notice::Command { state, .. } => !state.has_ended(),
             _ => false,
         }
     }
@@ -155,6 +164,8 @@ impl Bars {
                     bar.set_message(format!("boots: {stage} {reason}"));
                 }
             }
+            Notice::Command { node, state, .. } if state.has_ended() => self.finish(node),
+            Notice::Command { node, state, .. } => self.begin(node, "", state.name()),
             Notice::Ended { stack, .. } => {
                 self.finish(stack);
                 let names: Vec<String> = self.pending.borrow().keys().cloned().collect();

@@ -105,6 +105,11 @@ impl<'a> Terminal<'a> {
         out.flush().context("writing the result")
     }
 
+    /// A sentence for a person, beside the result.
+    pub(super) fn say(&self, text: &str) {
+        self.aside(text);
+    }
+
     /// A line beside the result. Nobody who cannot be told is a reason to stop half-way through a deployment.
     fn aside(&self, text: &str) {
         match &self.bars {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::commands::Commands;
 use super::machines::Machines;
 use super::stack_state::StackStatus;
 pub use crate::diff::Replacement;
@@ -365,11 +366,11 @@ pub trait Objects {
     /// # Errors
     /// The call fails.
     fn put(&self, bucket: &str, key: &str, content: &[u8]) -> Result<(), Problem>;
-    /// Up to 1,000 keys below a prefix.
+    /// Up to 1,000 keys below a prefix, in order, from behind `after` on.
     ///
     /// # Errors
     /// The call fails.
-    fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, Problem>;
+    fn keys(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<String>, Problem>;
     /// Whether the bucket is there.
     ///
     /// # Errors
@@ -538,6 +539,6 @@ pub enum SubnetsOf {
 }
 
 /// Everything that a command needs of an account.
-pub trait Account: Stacks + Objects + Facts + Machines {}
+pub trait Account: Stacks + Objects + Facts + Machines + Commands {}
 
-impl<T: Stacks + Objects + Facts + Machines> Account for T {}
+impl<T: Stacks + Objects + Facts + Machines + Commands> Account for T {}

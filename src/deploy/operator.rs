@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::account::{Event, Problem};
+use super::commands::InvocationState;
 use super::review::Review;
 
 /// What asked the command to end.
@@ -65,6 +66,17 @@ pub enum Notice {
         typical_seconds: Option<u64>,
         /// Resources that are being worked on.
         pending: Vec<String>,
+    },
+    /// A command on a node reached another state.
+    Command {
+        /// The node's logical id.
+        node: String,
+        /// The state.
+        state: InvocationState,
+        /// More of it.
+        details: String,
+        /// Since the run began, seconds.
+        seconds: u64,
     },
     /// The operation ended.
     Ended {

@@ -38,6 +38,7 @@ const CLOUDFORMATION: &[&str] = &[
 /// These actions have no resource type, or list things that have no name yet.
 const LOOK: &[&str] = &[
     "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeCapacityBlockOfferings",
     "ec2:DescribeCapacityReservations",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceStatus",
@@ -56,6 +57,10 @@ const LOOK: &[&str] = &[
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "servicequotas:GetServiceQuota",
+    "ssm:CancelCommand",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+    "ssm:ListCommands",
 ];
 
 /// What CloudFormation does to make the cluster. New things have no tag yet, so the region is the bound.
@@ -166,7 +171,9 @@ const CHECK: &[&str] = &[
 
 /// The policy as a document for IAM.
 pub fn of(spec: &Spec) -> Json {
-    let statements = [stacks(spec), network_and_nodes(spec), identities(spec), buckets(spec), tracking(spec)].concat();
+    let parts =
+        [stacks(spec), network_and_nodes(spec), on_nodes(spec), identities(spec), buckets(spec), tracking(spec)];
+    let statements = parts.concat();
     serde_json::to_value(PolicyDocument::of(statements))
         .unwrap_or_else(|error| panic!("a policy is plain data: {error}"))
 }
@@ -236,6 +243,31 @@ fn network_and_nodes(spec: &Spec) -> Vec<Statement> {
         statements.push(Statement::allow("FindImage", &["ssm:GetParameter"], vec![parameter]));
     }
     statements
+}
+
+/// Scripts and sessions on this spec's nodes, and nowhere else.
+fn on_nodes(spec: &Spec) -> Vec<Statement> {
+    let nodes = || arn(spec, "ec2", "*", "instance/*");
+    let document = |name: &str| arn(spec, "ssm", "*", &format!("document/{name}"));
+    vec![
+        Statement::allow("WorkOnNodes", &["ssm:SendCommand", "ssm:StartSession"], vec![nodes()]).when(
+            "StringEquals",
+            "ssm:resourceTag/aws:cloudformation:stack-name",
+            format!("{}-cluster", spec.name),
+        ),
+        Statement::allow(
+            "WorkThrough",
+            &["ssm:SendCommand", "ssm:StartSession"],
+            ["AWS-RunShellScript", "AWS-StartPortForwardingSession", "SSM-SessionManagerRunShell"]
+                .map(document)
+                .to_vec(),
+        ),
+        Statement::allow(
+            "EndOwnSessions",
+            &["ssm:ResumeSession", "ssm:TerminateSession"],
+            vec![arn(spec, "ssm", "*", "session/${aws:userid}-*")],
+        ),
+    ]
 }
 
 fn identities(spec: &Spec) -> Vec<Statement> {

@@ -4,14 +4,18 @@ mod account;
 mod cloudformation;
 mod http;
 mod others;
+mod systems_manager;
 mod world;
 
 mod cases;
 mod faults;
 mod lifecycle;
 mod ministack;
+mod nodes;
 mod planted;
 mod preflight;
 mod removals;
+mod scripts;
+mod sessions;
 mod signals;
 mod states;

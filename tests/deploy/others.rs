@@ -12,13 +12,6 @@ pub fn sts(world: &mut World) -> Reply {
     ))
 }
 
-pub fn ssm(world: &mut World) -> Reply {
-    world.calls.push("ssm.GetParameter".to_owned());
-    let image = world.images.keys().next_back().cloned().unwrap();
-    let body = format!("{{\"Parameter\":{{\"Name\":\"x\",\"Type\":\"String\",\"Value\":\"{image}\"}}}}");
-    Reply { content_type: "application/x-amz-json-1.1", ..Reply::xml(body) }
-}
-
 pub fn quotas(world: &mut World) -> Reply {
     world.calls.push("servicequotas.GetServiceQuota".to_owned());
     let body = format!("{{\"Quota\":{{\"QuotaCode\":\"L-DB2E81BA\",\"Value\":{:.1}}}}}", world.machines.quota);
@@ -175,6 +168,10 @@ pub fn s3(world: &mut World, request: &Request) -> Reply {
     if !known {
         return if request.method == "HEAD" { Reply::status(404) } else { error(404, "NoSuchBucket") };
     }
+    if let Some(looks) = world.late.get_mut(key).filter(|looks| **looks > 0) {
+        *looks -= 1;
+        return if request.method == "HEAD" { Reply::status(404) } else { error(404, "NoSuchKey") };
+    }
     let object = world.buckets[bucket].get(key).and_then(|versions| versions.last().cloned().flatten());
     match call {
         "HeadBucket" => Reply::status(200),
@@ -196,8 +193,9 @@ pub fn s3(world: &mut World, request: &Request) -> Reply {
         }
         "ListObjectsV2" => {
             let prefix = request.query.get("prefix").cloned().unwrap_or_default();
-            let keys = world.buckets[bucket].keys().filter(|key| key.starts_with(&prefix));
-            let items: String = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+            let after = request.query.get("start-after").cloned().unwrap_or_default();
+            let keys = world.buckets[bucket].keys().filter(|key| key.starts_with(&prefix) && **key > after).take(1_000);
+            let items: String = keys.map(|key| format!("<Contents><Key>{}</Key></Contents>", escaped(key))).collect();
             Reply { body: format!("<ListBucketResult>{items}</ListBucketResult>").into_bytes(), ..Reply::status(200) }
         }
         "ListObjectVersions" => {

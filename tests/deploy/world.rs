@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+use super::systems_manager::Manager;
+
 /// How an operation on a stack ends.
 #[derive(Clone, Default)]
 pub struct Fate {
@@ -86,6 +88,9 @@ pub struct World {
     pub images: BTreeMap<String, String>,
     pub subnets: Vec<(&'static str, &'static str, bool)>,
     pub machines: Machines,
+    pub manager: Manager,
+    /// Objects that are there only after so many looks.
+    pub late: BTreeMap<String, u32>,
     pub tick: u64,
 }
 
