@@ -128,7 +128,7 @@ impl Apply {
             text.push_str(&format!("\nwarning: it still exists, outside every stack: {orphan}"));
         }
         text.push_str(match nodes.first() {
-            Some(_) => "\nConnect through Session Manager: `aws ssm start-session --target INSTANCE`. Next: `prefab status`, or `prefab outputs --format env`.",
+            Some(_) => "\nConnect: `prefab connect prefill-0`. Next: `prefab bench`, or `prefab outputs --format env`.",
             None => "\nNext: `prefab status`.",
         });
         let json = json!({

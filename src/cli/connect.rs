@@ -89,6 +89,9 @@ impl Connect {
                 streams.out.write_all(&node.outputs.stdout.bytes)?;
             }
             streams.err.write_all(printable(&node.outputs.stderr).as_bytes())?;
+            for key in [&node.outputs.stdout.cut, &node.outputs.stderr.cut].into_iter().flatten() {
+                writeln!(streams.err, "warning: this is the beginning only; all of it is the object {key}")?;
+            }
             if !node.succeeded() {
                 writeln!(streams.err, "error: the command {} on {}", node.ending(), node.node)?;
             }

@@ -46,7 +46,10 @@ impl fmt::Display for Problem {
                 write!(f, "{text}; log in again (`aws sso login`, or new keys), then run the command again")
             }
             Self::Denied(text) => {
-                write!(f, "{text}; operator-policy.json, which `prefab synth` writes, lists what a person needs")
+                write!(
+                    f,
+                    "{text}; operator-policy.json (stacks) and user-policy.json (nodes, results, MLflow), which `prefab synth` writes, list what a person needs"
+                )
             }
             Self::Passing(text) => write!(f, "no answer after many attempts, the last one: {text}"),
             Self::Interrupted => f.write_str("interrupted"),

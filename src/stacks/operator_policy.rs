@@ -1,5 +1,4 @@
-//! The IAM that a person needs to apply and destroy one spec and to look after its MLflow: every action written out, on the
-//! names that its stacks make. The account stays open, since a spec does not know it; the policy works in the account that
+//! The IAM that a person needs to apply and destroy one spec: every action written out, on the names that its stacks make. The account stays open, since a spec does not know it; the policy works in the account that
 //! it is attached to.
 
 use serde_json::Value as Json;
@@ -57,10 +56,6 @@ const LOOK: &[&str] = &[
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "servicequotas:GetServiceQuota",
-    "ssm:CancelCommand",
-    "ssm:DescribeInstanceInformation",
-    "ssm:GetCommandInvocation",
-    "ssm:ListCommands",
 ];
 
 /// What CloudFormation does to make the cluster. New things have no tag yet, so the region is the bound.
@@ -157,28 +152,14 @@ const APP: &[&str] = &[
     "sagemaker:UpdateMlflowApp",
 ];
 
-/// What `prefab mlflow check` does beside a node's way of logging: it removes its own run.
-const CHECK: &[&str] = &[
-    "sagemaker-mlflow:CreateExperiment",
-    "sagemaker-mlflow:CreateRun",
-    "sagemaker-mlflow:DeleteRun",
-    "sagemaker-mlflow:GetExperimentByName",
-    "sagemaker-mlflow:GetRun",
-    "sagemaker-mlflow:LogBatch",
-    "sagemaker-mlflow:SearchRuns",
-    "sagemaker-mlflow:UpdateRun",
-];
-
 /// The policy as a document for IAM.
 pub fn of(spec: &Spec) -> Json {
-    let parts =
-        [stacks(spec), network_and_nodes(spec), on_nodes(spec), identities(spec), buckets(spec), tracking(spec)];
-    let statements = parts.concat();
+    let statements = [stacks(spec), network_and_nodes(spec), identities(spec), buckets(spec), tracking(spec)].concat();
     serde_json::to_value(PolicyDocument::of(statements))
         .unwrap_or_else(|error| panic!("a policy is plain data: {error}"))
 }
 
-fn arn(spec: &Spec, service: &str, account: &str, resource: &str) -> Value<PolicyResource> {
+pub(super) fn arn(spec: &Spec, service: &str, account: &str, resource: &str) -> Value<PolicyResource> {
     let region = if matches!(service, "iam" | "s3") { "" } else { spec.region.as_str() };
     PolicyResource::known(format!("arn:{}:{service}:{region}:{account}:{resource}", spec.region.partition())).into()
 }
@@ -245,31 +226,6 @@ fn network_and_nodes(spec: &Spec) -> Vec<Statement> {
     statements
 }
 
-/// Scripts and sessions on this spec's nodes, and nowhere else.
-fn on_nodes(spec: &Spec) -> Vec<Statement> {
-    let nodes = || arn(spec, "ec2", "*", "instance/*");
-    let document = |name: &str| arn(spec, "ssm", "*", &format!("document/{name}"));
-    vec![
-        Statement::allow("WorkOnNodes", &["ssm:SendCommand", "ssm:StartSession"], vec![nodes()]).when(
-            "StringEquals",
-            "ssm:resourceTag/aws:cloudformation:stack-name",
-            format!("{}-cluster", spec.name),
-        ),
-        Statement::allow(
-            "WorkThrough",
-            &["ssm:SendCommand", "ssm:StartSession"],
-            ["AWS-RunShellScript", "AWS-StartPortForwardingSession", "SSM-SessionManagerRunShell"]
-                .map(document)
-                .to_vec(),
-        ),
-        Statement::allow(
-            "EndOwnSessions",
-            &["ssm:ResumeSession", "ssm:TerminateSession"],
-            vec![arn(spec, "ssm", "*", "session/${aws:userid}-*")],
-        ),
-    ]
-}
-
 fn identities(spec: &Spec) -> Vec<Statement> {
     let path = bounded(spec.iam.path.as_deref().unwrap_or("/"));
     let named = |kind: &str, stack: &str| arn(spec, "iam", "*", &format!("{kind}{path}{}-{stack}-*", spec.name));
@@ -301,26 +257,20 @@ fn buckets(spec: &Spec) -> Vec<Statement> {
 }
 
 fn tracking(spec: &Spec) -> Vec<Statement> {
-    // Neither the log-in to the user interface nor a list of apps has a resource.
-    let open = |actions: &'static [&'static str]| Statement::allow("OpenMlflow", actions, everything());
+    match &spec.mlflow {
+        Mlflow::TrackingServer { .. } => vec![Statement::allow("TrackingServer", TRACKING_SERVER, own_mlflow(spec))],
+        Mlflow::App { .. } => vec![Statement::allow("MlflowApp", APP, own_mlflow(spec))],
+        Mlflow::Existing { .. } | Mlflow::None => Vec::new(),
+    }
+}
+
+/// The server or app of this spec, as far as its ARN is known: an app's ends in an id that the service chooses.
+pub(super) fn own_mlflow(spec: &Spec) -> Vec<Value<PolicyResource>> {
     match &spec.mlflow {
         Mlflow::TrackingServer { name, .. } => {
-            let server = arn(spec, "sagemaker", "*", &format!("mlflow-tracking-server/{name}"));
-            vec![
-                Statement::allow("TrackingServer", TRACKING_SERVER, vec![server.clone()]),
-                Statement::allow("CheckMlflow", CHECK, vec![server]),
-                open(&["sagemaker-mlflow:AccessUI"]),
-            ]
+            vec![arn(spec, "sagemaker", "*", &format!("mlflow-tracking-server/{name}"))]
         }
-        // An app's ARN ends in an id that the service chooses.
-        Mlflow::App { .. } => {
-            let app = arn(spec, "sagemaker", "*", "mlflow-app/*");
-            vec![
-                Statement::allow("MlflowApp", APP, vec![app.clone()]),
-                Statement::allow("CheckMlflow", CHECK, vec![app]),
-                open(&["sagemaker-mlflow:AccessUI", "sagemaker:ListMlflowApps"]),
-            ]
-        }
+        Mlflow::App { .. } => vec![arn(spec, "sagemaker", "*", "mlflow-app/*")],
         Mlflow::Existing { .. } | Mlflow::None => Vec::new(),
     }
 }

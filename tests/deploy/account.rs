@@ -68,7 +68,9 @@ impl Account {
     /// `prefab` in a folder, with nothing of this machine's own AWS configuration.
     pub fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
-        command.args(args).args(["--time-scale", &self.scale.to_string()]).current_dir(folder).env_clear();
+        let (name, args) = args.split_at(1);
+        command.args(name).args(["--time-scale", &self.scale.to_string()]).args(args);
+        command.current_dir(folder).env_clear();
         command.env("HOME", folder).env("NO_COLOR", "1").env("PREFAB_DIST", folder.join("dist"));
         command
             .env("AWS_ENDPOINT_URL", &self.url)

@@ -53,6 +53,8 @@ pub struct Manager {
     pub agents: BTreeMap<String, &'static str>,
     pub ends: BTreeMap<String, End>,
     pub sent: Vec<Sent>,
+    /// Lists that do not show yet what was sent.
+    pub hides: u32,
     /// Sessions: instance, request, and whether it was ended.
     pub sessions: Vec<(String, Json, bool)>,
 }
@@ -93,6 +95,10 @@ pub fn answer(world: &mut World, request: &Request) -> Reply {
         }
         "ssm.SendCommand" => send(world, &asked),
         "ssm.ListCommands" => {
+            if world.manager.hides > 0 {
+                world.manager.hides -= 1;
+                return reply(&json!({ "Commands": [] }));
+            }
             let instance = text("InstanceId");
             let of_instance = world.manager.sent.iter().rev().filter(|sent| sent.instance == instance);
             let commands: Vec<Json> =
