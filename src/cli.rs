@@ -10,6 +10,7 @@ use crate::table;
 mod account;
 mod apply;
 mod bench;
+mod capacity;
 mod cluster;
 mod compare;
 mod connect;
@@ -62,6 +63,7 @@ enum Command {
     Demo(demo::Demo),
     Schema(schema::Schema),
     Preflight(preflight::Preflight),
+    Capacity(capacity::Capacity),
     Diff(diff::Diff),
     Apply(apply::Apply),
     Status(status::Status),
@@ -101,6 +103,7 @@ impl Cli {
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
             Command::Preflight(command) => command.run(streams),
+            Command::Capacity(command) => command.run(streams),
             Command::Diff(command) => command.run(streams),
             Command::Apply(command) => command.run(streams),
             Command::Status(command) => command.run(streams),

@@ -24,6 +24,7 @@ pub mod failure;
 pub mod known_errors;
 
 pub mod bucket;
+pub mod capacity_block;
 pub mod destroy;
 pub mod leftovers;
 pub mod preflight;

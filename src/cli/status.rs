@@ -12,6 +12,7 @@ use super::table::{plain, text};
 use super::terminal::Style;
 use crate::deploy::account::StackView;
 use crate::deploy::apply::whose;
+use crate::deploy::capacity_block::ending;
 use crate::deploy::operator::Stop;
 use crate::deploy::plan;
 use crate::deploy::session::Session;
@@ -20,6 +21,7 @@ use crate::deploy::status::{NodeStatus, nodes};
 use crate::deploy::watch::{Watch, until_end};
 use crate::exit::Exit;
 use crate::spec::Spec;
+use crate::spec::cluster::Capacity;
 use crate::stacks::{self, StackKind, artifacts};
 
 /// Show stacks and nodes as they are
@@ -50,9 +52,10 @@ impl Status {
             let views = views(session, &opened.spec)?;
             let nodes =
                 views.get(&StackKind::Cluster).map_or(Ok(Vec::new()), |view| nodes_of(session, view, &views))?;
-            Ok((views, nodes))
+            let block = capacity(session, &opened.spec);
+            Ok((views, nodes, block))
         });
-        let (views, nodes) = match read {
+        let (views, nodes, block) = match read {
             Ok(read) => read,
             Err(stop) => return stopped(&stop, &terminal),
         };
@@ -63,11 +66,27 @@ impl Status {
                 "name": view.name, "id": view.id, "status": view.status.name(), "reason": view.reason,
                 "protected": view.protected, "changed_at_seconds": view.changed_at, "outputs": view.outputs,
             })).collect::<Vec<_>>(),
-            "nodes": nodes,
+            "nodes": nodes, "capacity": block,
         });
-        terminal.result(&shown(&opened.spec, &views, &nodes), &json)?;
+        let block = block.map(|line| format!("\n{line}\n")).unwrap_or_default();
+        terminal.result(&shown(&opened.spec, &views, &nodes, &block), &json)?;
         Ok(Exit::Done)
     }
+}
+
+/// What the nodes' reservation or block is like now; that it cannot be read is a line, too.
+fn capacity(session: Session<'_>, spec: &Spec) -> Option<String> {
+    let (Capacity::Reservation { id } | Capacity::Block { id }) = &spec.cluster.capacity else { return None };
+    Some(match session.ask(|account| account.reservation(id)) {
+        Ok(found) => {
+            let line = format!("{id}: {}, {} of {} instances are free", found.state, found.free, found.total);
+            match ending(&found, session.operator.now_seconds()) {
+                Some(ending) => format!("{line}\n{ending}"),
+                None => line,
+            }
+        }
+        Err(problem) => format!("{id} could not be read: {problem}"),
+    })
 }
 
 /// The stacks of a spec that are there.
@@ -118,7 +137,7 @@ pub(super) fn table(nodes: &[NodeStatus]) -> String {
     text(&table)
 }
 
-fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus]) -> String {
+fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus], block: &str) -> String {
     let all = stacks::of(spec).map(|stacks| stacks.iter().map(|stack| (stack.kind, stack.name.clone())).collect());
     let all: Vec<(StackKind, String)> = all.unwrap_or_default();
     let mut table = plain(&["stack", "state", "changed (UTC)", "means"], &[]);
@@ -137,6 +156,7 @@ fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatu
         shown.push('\n');
         shown.push_str(&self::table(nodes));
     }
+    shown.push_str(block);
     let next = views.values().find(|view| ways(Some(view.status)).why != ways(Some(StackStatus::CreateComplete)).why);
     shown.push_str(&match next {
         Some(view) => format!("\nNext: {}", crate::deploy::recover::advice(view)),

@@ -78,6 +78,15 @@ pub enum Notice {
         /// Since the run began, seconds.
         seconds: u64,
     },
+    /// Something begins later.
+    Countdown {
+        /// What begins.
+        what: String,
+        /// Until then.
+        seconds: u64,
+        /// Whether it is worth a line, besides what moves.
+        due: bool,
+    },
     /// The operation ended.
     Ended {
         /// The stack's name.
@@ -104,6 +113,8 @@ pub struct Question {
 pub trait Operator {
     /// Monotonic time since the command began.
     fn elapsed(&self) -> Duration;
+    /// Seconds since the epoch.
+    fn now_seconds(&self) -> i64;
     /// Waits, or less when a signal comes.
     fn pause(&self, time: Duration);
     /// A number in 0..1 that differs from call to call, to spread retries.

@@ -341,6 +341,11 @@ fn execute(world: &mut World, at: usize, index: usize, token: &str) -> Reply {
         let text = format!("Stack:{} is in {status} state and can not be updated.", world.stacks[at].id);
         return Reply::refusal("ValidationError", &text);
     }
+    let json: Json = serde_json::from_str(&set.template).unwrap();
+    let all = json["Resources"].as_object().into_iter().flatten();
+    let nodes = all.filter(|(_, json)| json["Type"] == "AWS::EC2::Instance").map(|(id, _)| id.clone()).collect();
+    let (name, policy) = (world.stacks[at].name.clone(), world.stacks[at].policy.clone());
+    world.executions.push((name, nodes, policy));
     let stack = &mut world.stacks[at];
     stack.template.clone_from(&set.template);
     stack.parameters.clone_from(&set.parameters);

@@ -7,6 +7,7 @@ mod others;
 mod systems_manager;
 mod world;
 
+mod capacity;
 mod cases;
 mod faults;
 mod lifecycle;

@@ -107,8 +107,25 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
             reply("vpcEndpointSet", world.machines.endpoints.iter().map(item).collect())
         }
         "DescribeCapacityReservations" => {
-            let item = world.machines.reservation.map(|(kind, zone, state, free, total, sort)| format!("<item><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az1</availabilityZoneId><state>{state}</state><availableInstanceCount>{free}</availableInstanceCount><totalInstanceCount>{total}</totalInstanceCount><reservationType>{sort}</reservationType><startDate>2026-01-01T11:30:00Z</startDate><endDate>2026-01-02T11:30:00Z</endDate></item>"));
+            let machines = &mut world.machines;
+            if let (Some(of), Some(look)) = (&mut machines.reservation, machines.reservation_looks.first().copied()) {
+                (of.2, of.3) = look;
+                if machines.reservation_looks.len() > 1 {
+                    machines.reservation_looks.remove(0);
+                }
+            }
+            let (starts, ends) = (&machines.reservation_starts, &machines.reservation_ends);
+            let item = machines.reservation.map(|(kind, zone, state, free, total, sort)| format!("<item><capacityReservationId>cr-0123456789abcdef0</capacityReservationId><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az1</availabilityZoneId><state>{state}</state><availableInstanceCount>{free}</availableInstanceCount><totalInstanceCount>{total}</totalInstanceCount><reservationType>{sort}</reservationType><startDate>{starts}</startDate><endDate>{ends}</endDate></item>"));
             reply("capacityReservationSet", item.unwrap_or_default())
+        }
+        "DescribeCapacityBlockOfferings" => {
+            let (kind, count, hours) = (&form["InstanceType"], &form["InstanceCount"], &form["CapacityDurationHours"]);
+            let item = |(id, zone, fee): &(&str, &str, &str)| {
+                format!(
+                    "<item><capacityBlockOfferingId>{id}</capacityBlockOfferingId><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><instanceCount>{count}</instanceCount><startDate>2026-02-01T11:30:00Z</startDate><endDate>2026-02-02T11:30:00Z</endDate><capacityBlockDurationHours>{hours}</capacityBlockDurationHours><upfrontFee>{fee}</upfrontFee><currencyCode>USD</currencyCode></item>"
+                )
+            };
+            reply("capacityBlockOfferingSet", world.machines.offerings.iter().map(item).collect())
         }
         "DescribeSecurityGroupRules" => {
             let group = value(1).cloned().unwrap_or_default();
