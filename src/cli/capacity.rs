@@ -84,7 +84,7 @@ impl Capacity {
                 );
             }
             None => {
-                shown += "\nNext: another `--days`, `--count`, `--instance-type` or region; blocks appear and go within hours."
+                shown += "\nNext: another `--days`, `--count`, `--instance-type` or region; blocks appear and go within hours.";
             }
         }
         let json = json!({
@@ -132,7 +132,7 @@ impl Capacity {
                 .push(format!("found {count} instances, expected 1 to {MOST_INSTANCES} in one block; give --count"));
         }
         let days = self.days;
-        if !(1..=MOST_DAYS).contains(&days) || (days > MOST_SINGLE_DAYS && days % 7 != 0) {
+        if !(1..=MOST_DAYS).contains(&days) || (days > MOST_SINGLE_DAYS && !days.is_multiple_of(7)) {
             findings.push(format!(
                 "found `--days {days}`, expected 1 to {MOST_SINGLE_DAYS}, or whole weeks up to {MOST_DAYS}"
             ));

@@ -66,10 +66,7 @@ pub(super) fn execute(
     at: &Planned<'_>,
     found: &ChangeSet,
 ) -> Result<Deployed, Stop> {
-    let begun = begin(session, job, at, found).map_err(|stop| {
-        thrown_away(session, at, found, &stop);
-        stop
-    })?;
+    let begun = begin(session, job, at, found).inspect_err(|stop| thrown_away(session, at, found, stop))?;
     let watched = finish(session, job, ground, at, &begun)?;
     ground.saw(at.of.stack.kind, watched.view.clone());
     keep_guarded(session, &watched.view);
