@@ -119,9 +119,7 @@ fn waiting_for_a_block_applies_the_buckets_first_and_the_cluster_at_its_start() 
     assert!(ran.err.matches("begins in").count() < 40, "{}", ran.err);
     assert_eq!(nodes(&account), ["Decode0 Prefill0"]);
     account.world().machines.reservation_ends = at(90 * 60);
-    let ran =
-        account.run(folder.path(), &["status"]).expect(0).says(&["active, 2 of 2 instances are free", "bring home"]);
-    assert!(!ran.err.contains("error"), "{}", ran.err);
+    account.run(folder.path(), &["status"]).expect(0).says(&["active, 2 of 2 instances are free", "bring home"]);
 }
 
 #[test]
