@@ -26,6 +26,7 @@ pub mod known_errors;
 pub mod bucket;
 pub mod capacity_block;
 pub mod destroy;
+pub mod drift;
 pub mod leftovers;
 pub mod preflight;
 pub mod recover;

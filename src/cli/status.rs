@@ -13,6 +13,7 @@ use super::terminal::Style;
 use crate::deploy::account::StackView;
 use crate::deploy::apply::whose;
 use crate::deploy::capacity_block::ending;
+use crate::deploy::drift::{StackDrift, detect};
 use crate::deploy::operator::Stop;
 use crate::deploy::plan;
 use crate::deploy::session::Session;
@@ -34,6 +35,9 @@ pub(super) struct Status {
     /// Wait for what is in progress, and tell what happens
     #[arg(long)]
     follow: bool,
+    /// Ask CloudFormation what was changed by hand (exit code 3 when anything was)
+    #[arg(long)]
+    drift: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -53,9 +57,11 @@ impl Status {
             let nodes =
                 views.get(&StackKind::Cluster).map_or(Ok(Vec::new()), |view| nodes_of(session, view, &views))?;
             let block = capacity(session, &opened.spec);
-            Ok((views, nodes, block))
+            let detected = views.values().filter(|_| self.drift).map(|view| detect(session, view));
+            let drifts = detected.collect::<Result<Vec<StackDrift>, Stop>>()?;
+            Ok((views, nodes, block, drifts))
         });
-        let (views, nodes, block) = match read {
+        let (views, nodes, block, drifts) = match read {
             Ok(read) => read,
             Err(stop) => return stopped(&stop, &terminal),
         };
@@ -66,12 +72,42 @@ impl Status {
                 "name": view.name, "id": view.id, "status": view.status.name(), "reason": view.reason,
                 "protected": view.protected, "changed_at_seconds": view.changed_at, "outputs": view.outputs,
             })).collect::<Vec<_>>(),
-            "nodes": nodes, "capacity": block,
+            "nodes": nodes, "capacity": block, "drift": self.drift.then_some(&drifts),
         });
-        let block = block.map(|line| format!("\n{line}\n")).unwrap_or_default();
-        terminal.result(&shown(&opened.spec, &views, &nodes, &block), &json)?;
-        Ok(Exit::Done)
+        let mut beside = block.map(|line| format!("\n{line}\n")).unwrap_or_default();
+        for drift in &drifts {
+            beside.push_str(&drifted(drift));
+        }
+        terminal.result(&shown(&opened.spec, &views, &nodes, &beside), &json)?;
+        Ok(match drifts.iter().find(|drift| !drift.drifted.is_empty()) {
+            Some(_) => Exit::Differs,
+            // What could not be compared is not known to be whole.
+            None if drifts.iter().any(|drift| drift.problem.is_some()) => Exit::Failed,
+            None => Exit::Done,
+        })
     }
+}
+
+/// What was changed by hand in a stack.
+fn drifted(of: &StackDrift) -> String {
+    let StackDrift { stack, drifted, in_sync, not_compared, problem } = of;
+    let mut text = format!("\n{stack}: {in_sync} resources are as they were made, {} are not", drifted.len());
+    if !not_compared.is_empty() {
+        text.push_str(&format!("; CloudFormation cannot compare {}", not_compared.join(", ")));
+    }
+    for resource in drifted {
+        let word = if resource.status == "DELETED" { "is gone" } else { "was changed" };
+        let (id, physical, kind) = (&resource.logical_id, &resource.physical_id, &resource.resource_type);
+        text.push_str(&format!("\n  ! {id} {physical} ({kind}) {word}"));
+        for line in &resource.differences {
+            text.push_str(&format!("\n      {line}"));
+        }
+    }
+    if let Some(problem) = problem {
+        text.push_str(&format!("\n  not compared to the end: {problem}"));
+    }
+    text.push('\n');
+    text
 }
 
 /// What the nodes' reservation or block is like now; that it cannot be read is a line, too.
@@ -137,7 +173,7 @@ pub(super) fn table(nodes: &[NodeStatus]) -> String {
     text(&table)
 }
 
-fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus], block: &str) -> String {
+fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus], beside: &str) -> String {
     let all = stacks::of(spec).map(|stacks| stacks.iter().map(|stack| (stack.kind, stack.name.clone())).collect());
     let all: Vec<(StackKind, String)> = all.unwrap_or_default();
     let mut table = plain(&["stack", "state", "changed (UTC)", "means"], &[]);
@@ -156,7 +192,7 @@ fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatu
         shown.push('\n');
         shown.push_str(&self::table(nodes));
     }
-    shown.push_str(block);
+    shown.push_str(beside);
     let next = views.values().find(|view| ways(Some(view.status)).why != ways(Some(StackStatus::CreateComplete)).why);
     shown.push_str(&match next {
         Some(view) => format!("\nNext: {}", crate::deploy::recover::advice(view)),

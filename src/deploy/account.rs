@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::commands::Commands;
+use super::drift::Drifts;
 use super::machines::Machines;
 use super::stack_state::StackStatus;
 pub use crate::diff::Replacement;
@@ -542,6 +543,6 @@ pub enum SubnetsOf {
 }
 
 /// Everything that a command needs of an account.
-pub trait Account: Stacks + Objects + Facts + Machines + Commands {}
+pub trait Account: Stacks + Objects + Facts + Machines + Commands + Drifts {}
 
-impl<T: Stacks + Objects + Facts + Machines + Commands> Account for T {}
+impl<T: Stacks + Objects + Facts + Machines + Commands + Drifts> Account for T {}

@@ -11,6 +11,8 @@ use crate::spec::mlflow::Mlflow;
 
 /// These actions have no resource type, or one that no tag reaches.
 const LOOK: &[&str] = &[
+    "cloudformation:DescribeStackDriftDetectionStatus",
+    "ec2:DescribeCapacityReservations",
     "ec2:DescribeInstances",
     "ssm:CancelCommand",
     "ssm:DescribeInstanceInformation",
@@ -18,7 +20,13 @@ const LOOK: &[&str] = &[
     "ssm:ListCommands",
 ];
 
-const STACKS: &[&str] = &["cloudformation:DescribeStacks", "cloudformation:ListStackResources"];
+const STACKS: &[&str] = &[
+    "cloudformation:DescribeStackResourceDrifts",
+    "cloudformation:DescribeStacks",
+    "cloudformation:DetectStackDrift",
+    "cloudformation:DetectStackResourceDrift",
+    "cloudformation:ListStackResources",
+];
 
 /// The documents of Systems Manager that scripts, ports and shells go through. The last one is the account's own.
 const DOCUMENTS: &[(&str, &str)] =

@@ -9,6 +9,7 @@ mod world;
 
 mod capacity;
 mod cases;
+mod drift;
 mod faults;
 mod lifecycle;
 mod ministack;

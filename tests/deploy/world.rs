@@ -89,6 +89,12 @@ pub struct World {
     pub subnets: Vec<(&'static str, &'static str, bool)>,
     pub machines: Machines,
     pub manager: Manager,
+    /// What was changed by hand: resource, state, property, before, after.
+    pub drifts: Vec<(&'static str, &'static str, &'static str, &'static str, &'static str)>,
+    /// Looks until a detection ends, and why it fails.
+    pub detection: (u32, Option<&'static str>),
+    /// The stack that is being compared.
+    pub detects: Option<usize>,
     /// Every execution of a change set: the stack, its nodes from then on, and the stack policy under which it began.
     pub executions: Vec<(String, Vec<String>, String)>,
     /// Objects that are there only after so many looks.
