@@ -119,6 +119,8 @@ test: setup lint build
 NIXL_VENV := target/nixl-venv
 bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
+	PREFAB_BENCH_PROGRAM=$(CURDIR)/$(DIST)/prefab $(CARGO) test --locked --quiet --package prefab --test tests -- \
+	  --ignored --exact --nocapture deploy::unchanged::an_unchanged_apply_for_the_benchmark
 	rm -rf target/bench-node
 	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
