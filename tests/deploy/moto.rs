@@ -92,7 +92,7 @@ fn the_catalogue_says_of_each_type_what_ec2_says_of_it() {
         match (row("type.facts").1.as_str(), &row("type.facts").2) {
             ("pass", _) => compared += 1,
             (_, found) if found.contains("no type") || found.contains("InvalidInstanceType") => {
-                unknown.push(of.name.clone())
+                unknown.push(of.name.clone());
             }
             (_, found) => wrong.push(format!("{}: {found}", of.name)),
         }

@@ -10,6 +10,7 @@ const MOST_MS: f64 = 50.0;
 
 /// Started by `make bench`: `PREFAB_BENCH_PROGRAM` is the release.
 #[test]
+#[allow(clippy::print_stdout, reason = "a row of make bench")]
 #[ignore = "it measures time, which tests never do: make bench"]
 fn an_unchanged_apply_for_the_benchmark() {
     let program = std::env::var("PREFAB_BENCH_PROGRAM").expect("make bench sets PREFAB_BENCH_PROGRAM");
