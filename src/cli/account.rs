@@ -80,6 +80,11 @@ impl AccountOptions {
         Ok(Some(Opened { spec, lock, aws }))
     }
 
+    /// The profile that was named.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     /// A region that was set for this shell on purpose must not silently lose against the spec.
     fn region_conflict(&self, spec: &Spec) -> Option<String> {
         let set = ["AWS_REGION", "AWS_DEFAULT_REGION"];

@@ -44,6 +44,12 @@ pub(super) struct Apply {
     /// What is resolved anew although that replaces every node; may be given several times
     #[arg(long, value_enum)]
     refresh: Vec<Refreshed>,
+    /// A node that goes out of the stack and comes in again, such as a broken one; may be given several times
+    #[arg(long, value_name = "ID")]
+    roll: Vec<String>,
+    /// Apply the other stacks now, and the cluster when its capacity block begins
+    #[arg(long)]
+    wait_for_block: bool,
     /// Delete what is left of a creation that failed and was rolled back, then create
     #[arg(long)]
     recreate: bool,
@@ -72,7 +78,10 @@ impl Apply {
         let stacks = stacks::of(&opened.spec)?;
         let materials = materials::read(&opened.spec, self.spec.folder())?;
         let set = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
-        let permits = Permits { replace: set(&self.allow_replace), remove: set(&self.allow_remove) };
+        let roll = set(&self.roll);
+        // Who names a node to roll permits that another takes its place.
+        let replace = set(&self.allow_replace).union(&roll).cloned().collect();
+        let permits = Permits { replace, remove: set(&self.allow_remove) };
         let run = run_id(&opened.spec);
         let job = Job {
             spec: &opened.spec,
@@ -81,6 +90,8 @@ impl Apply {
             only: self.only.map(StackKind::from),
             permits: &permits,
             refresh: refresh(&self.refresh),
+            roll: &roll,
+            wait_for_block: self.wait_for_block,
             recreate: self.recreate,
             plan_only: self.plan_only,
             lock: opened.lock.as_ref(),
@@ -128,7 +139,7 @@ impl Apply {
             text.push_str(&format!("\nwarning: it still exists, outside every stack: {orphan}"));
         }
         text.push_str(match nodes.first() {
-            Some(_) => "\nConnect through Session Manager: `aws ssm start-session --target INSTANCE`. Next: `prefab status`, or `prefab outputs --format env`.",
+            Some(_) => "\nConnect: `prefab connect prefill-0`. Next: `prefab bench`, or `prefab outputs --format env`.",
             None => "\nNext: `prefab status`.",
         });
         let json = json!({

@@ -23,6 +23,22 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
     match action.as_str() {
         "CreateChangeSet" => return create(world, form),
         "DescribeChangeSet" | "ExecuteChangeSet" | "DeleteChangeSet" => return change_set(world, form, &action),
+        "DescribeStackDriftDetectionStatus" => {
+            let at: usize = text("StackDriftDetectionId").parse().unwrap();
+            let (status, reason) = match world.detection {
+                (0, Some(reason)) => ("DETECTION_FAILED", reason),
+                (0, None) => ("DETECTION_COMPLETE", ""),
+                _ => ("DETECTION_IN_PROGRESS", ""),
+            };
+            world.detection.0 = world.detection.0.saturating_sub(1);
+            if status != "DETECTION_IN_PROGRESS" {
+                world.detects = None;
+            }
+            let stack = &world.stacks[at].id;
+            return done(&format!(
+                "<StackId>{stack}</StackId><StackDriftDetectionId>{at}</StackDriftDetectionId><DetectionStatus>{status}</DetectionStatus><DetectionStatusReason>{reason}</DetectionStatusReason><Timestamp>2026-01-31T12:00:00Z</Timestamp>"
+            ));
+        }
         _ => {}
     }
     let Some(at) = found else { return absent() };
@@ -69,6 +85,38 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
             let member = |of: &ChangeSet| format!("<member><ChangeSetName>{}</ChangeSetName></member>", of.name);
             let members: String = world.stacks[at].change_sets.iter().map(member).collect();
             done(&format!("<Summaries>{members}</Summaries>"))
+        }
+        "DetectStackDrift" if world.detects.is_some() => {
+            // Time passes here too.
+            if world.detection.0 == 0 {
+                world.detects = None;
+            }
+            world.detection.0 = world.detection.0.saturating_sub(1);
+            Reply::refusal("ValidationError", "Drift detection is already in progress for stack")
+        }
+        "DetectStackDrift" => {
+            world.detects = Some(at);
+            done(&format!("<StackDriftDetectionId>{at}</StackDriftDetectionId>"))
+        }
+        "DescribeStackResourceDrifts" => {
+            let id = world.stacks[at].id.clone();
+            let member = |(logical, physical, kind, _): (String, String, String, String)| {
+                let found = world.drifts.iter().find(|of| of.0 == logical);
+                let (status, difference) = match found {
+                    Some((_, status, path, before, after)) => (
+                        *status,
+                        format!(
+                            "<member><PropertyPath>{path}</PropertyPath><ExpectedValue>{before}</ExpectedValue><ActualValue>{after}</ActualValue><DifferenceType>NOT_EQUAL</DifferenceType></member>"
+                        ),
+                    ),
+                    None => ("IN_SYNC", String::new()),
+                };
+                format!(
+                    "<member><StackId>{id}</StackId><LogicalResourceId>{logical}</LogicalResourceId><PhysicalResourceId>{physical}</PhysicalResourceId><ResourceType>{kind}</ResourceType><StackResourceDriftStatus>{status}</StackResourceDriftStatus><PropertyDifferences>{difference}</PropertyDifferences><Timestamp>2026-01-31T12:00:00Z</Timestamp></member>"
+                )
+            };
+            let members: String = world.resources(at).into_iter().map(member).collect();
+            done(&format!("<StackResourceDrifts>{members}</StackResourceDrifts>"))
         }
         "GetStackPolicy" => done(&format!("<StackPolicyBody>{}</StackPolicyBody>", escaped(&world.stacks[at].policy))),
         "SetStackPolicy" => {
@@ -341,6 +389,11 @@ fn execute(world: &mut World, at: usize, index: usize, token: &str) -> Reply {
         let text = format!("Stack:{} is in {status} state and can not be updated.", world.stacks[at].id);
         return Reply::refusal("ValidationError", &text);
     }
+    let json: Json = serde_json::from_str(&set.template).unwrap();
+    let all = json["Resources"].as_object().into_iter().flatten();
+    let nodes = all.filter(|(_, json)| json["Type"] == "AWS::EC2::Instance").map(|(id, _)| id.clone()).collect();
+    let (name, policy) = (world.stacks[at].name.clone(), world.stacks[at].policy.clone());
+    world.executions.push((name, nodes, policy));
     let stack = &mut world.stacks[at];
     stack.template.clone_from(&set.template);
     stack.parameters.clone_from(&set.parameters);
