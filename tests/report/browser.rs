@@ -42,7 +42,7 @@ fn a_browser_draws_every_plot_and_finds_nothing_wrong() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let facts: Json = serde_json::from_str(&text).unwrap();
     for (name, ground) in [("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 22, 29)")] {
-        for (page, plots) in [("efa.html", 7), ("troubled.html", 4)] {
+        for (page, plots) in [("efa.html", 15), ("troubled.html", 4)] {
             let seen = &facts[page][name];
             let context = format!("{page} {name}: {seen:#}");
             assert_eq!((&seen["canvases"], &seen["drawn"]), (&plots.into(), &plots.into()), "{context}");
