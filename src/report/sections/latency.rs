@@ -106,13 +106,14 @@ fn of_requests(it: &Located<'_>) -> Vec<(f64, f64)> {
     steps.map(|(place, us)| (*us, as_f64(place as u64 + 1) / as_f64(samples.len() as u64))).collect()
 }
 
-/// The same of buckets, at their upper ends.
+/// The same of buckets, at their upper ends; the last one ends with the longest request.
 fn of_buckets(it: &Located<'_>) -> Vec<(f64, f64)> {
     let all = it.case.latencies.iter().map(|bucket| bucket.requests).sum();
+    let longest = it.case.max_us.unwrap_or(f64::INFINITY);
     let mut done = 0;
     let step = |bucket: &LatencyBucket| {
         done += bucket.requests;
-        (bucket.up_to_us, as_f64(done) / as_f64(all))
+        (bucket.up_to_us.min(longest), as_f64(done) / as_f64(all))
     };
     it.case.latencies.iter().map(step).collect()
 }
