@@ -125,7 +125,7 @@ bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
 	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
-	$(VENV)/bin/python3 -B tests/bench/mlflow.py $(DIST)/prefab-bootstrap
+	$(VENV)/bin/python3 -B tests/bench/mlflow_log.py $(DIST)/prefab-bootstrap
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
 	$(PYTHON) tests/bench/report.py $(DIST)/prefab
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \

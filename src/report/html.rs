@@ -270,6 +270,3 @@ fn policy() -> String {
     let (library, charts, style) = (hash(*LIBRARY), hash(CHARTS), hash(STYLE));
     format!("default-src 'none'; script-src {library} {charts}; style-src {style}; base-uri 'none'; form-action 'none'")
 }
-
-#[cfg(test)]
-mod tests;
