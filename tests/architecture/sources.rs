@@ -1,7 +1,7 @@
 //! What sources may name, and how they are cut.
 
-use super::reading::{code, in_area, is_in, lines, modules};
 use super::Rule;
+use super::reading::{code, in_area, is_in, lines, modules};
 
 /// Which modules of its own package an area may not name.
 struct Border {
