@@ -244,7 +244,7 @@ fn class(severity: Option<Severity>) -> &'static str {
         Some(Severity::Fault) => "fault",
         Some(Severity::Caution) => "caution",
         Some(Severity::Remark) => "remark",
-        None => "plain",
+        None => "",
     }
 }
 
