@@ -15,6 +15,10 @@ use super::{materials, status};
 use crate::deploy::apply::{self, Applied, Job};
 use crate::deploy::choices::Refresh;
 use crate::deploy::guard::Permits;
+use crate::deploy::lifetime::{self, Lifetime};
+use crate::deploy::operator::Stop;
+use crate::deploy::session::Session;
+use crate::deploy::status::NodeStatus;
 use crate::exit::Exit;
 use crate::lock::Lock;
 use crate::stacks::{self, StackKind};
@@ -50,6 +54,9 @@ pub(super) struct Apply {
     /// Apply the other stacks now, and the cluster when its capacity block begins
     #[arg(long)]
     wait_for_block: bool,
+    /// When the nodes end themselves, from now on: 90m, 8h, 2d, or `off`
+    #[arg(long, value_name = "TIME", value_parser = Lifetime::read)]
+    ttl: Option<Lifetime>,
     /// Delete what is left of a creation that failed and was rolled back, then create
     #[arg(long)]
     recreate: bool,
@@ -100,13 +107,13 @@ impl Apply {
         let style = if self.json { Style::Json } else { Style::Person };
         let terminal = self.account.terminal(streams, style, self.yes)?;
         match apply::apply(opened.session(&terminal), &job) {
-            Ok(applied) => self.end(&opened, &terminal, &applied),
+            Ok(applied) => self.end(&opened, &terminal, &applied, &run),
             Err(stop) => stopped(&stop, &terminal),
         }
     }
 
     /// What was done, the nodes, how to reach them, what to do next.
-    fn end(&self, opened: &Opened, terminal: &Terminal<'_>, applied: &Applied) -> anyhow::Result<Exit> {
+    fn end(&self, opened: &Opened, terminal: &Terminal<'_>, applied: &Applied, run: &str) -> anyhow::Result<Exit> {
         if applied.planned_only {
             terminal
                 .result("Nothing was changed. Next: `prefab apply`.", &json!({ "kind": "result", "changed": false }))?;
@@ -126,6 +133,9 @@ impl Apply {
             }
             None => Vec::new(),
         };
+        if let Some(stop) = self.limit(session, applied, &nodes, run) {
+            return stopped(&stop, terminal);
+        }
         let done = if applied.changed {
             "The stacks are what the spec gives."
         } else {
@@ -149,6 +159,24 @@ impl Apply {
         terminal.result(&text, &json)?;
         // What was replaced and could not be deleted differs from the spec, and may bill.
         Ok(if applied.orphans.is_empty() { Exit::Done } else { Exit::Differs })
+    }
+
+    /// Sets when the nodes end themselves, where that was asked for. The stacks are applied in any case.
+    fn limit(&self, session: Session<'_>, applied: &Applied, nodes: &[NodeStatus], run: &str) -> Option<Stop> {
+        let lifetime = self.ttl?;
+        let cluster = applied.views.get(&StackKind::Cluster);
+        let (Some(view), Some(bucket), false) = (cluster, status::bucket(&applied.views), nodes.is_empty()) else {
+            return Some(Stop::refused(
+                "found no node whose lifetime could be set, expected some; apply without `--only`",
+            ));
+        };
+        let place = lifetime::Place { run, nodes, bucket, stack_uuid: view.uuid() };
+        lifetime::set(session, &place, lifetime).err().map(|stop| match stop {
+            Stop::Interrupted(signal, text) => Stop::Interrupted(signal, text),
+            stop => Stop::Failed(format!(
+                "{stop}\nThe stacks are what the spec gives, but not every node ends by itself; run `prefab apply --ttl` again"
+            )),
+        })
     }
 
     /// Whole or not at all, and only when it says something new.
