@@ -28,6 +28,7 @@ pub mod capacity_block;
 pub mod destroy;
 pub mod drift;
 pub mod leftovers;
+pub mod lifetime;
 pub mod preflight;
 pub mod recover;
 pub mod status;

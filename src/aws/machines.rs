@@ -150,6 +150,12 @@ impl Machines for Aws {
         })
     }
 
+    fn set_terminates_on_shutdown(&self, instance: &str, terminates: bool) -> Result<(), Problem> {
+        let behavior = if terminates { "terminate" } else { "stop" };
+        let parameters = [pair("InstanceId", instance), pair("InstanceInitiatedShutdownBehavior.Value", behavior)];
+        self.ec2("ModifyInstanceAttribute", &parameters).map(|_| ())
+    }
+
     fn would_launch(&self, parameters: &[(String, String)]) -> Result<(), Problem> {
         match self.ec2("RunInstances", parameters) {
             Err(Problem::Refused(text)) if text.starts_with("DryRunOperation") => Ok(()),

@@ -144,7 +144,9 @@ pub(super) fn stopped(stop: &Stop, terminal: &Terminal<'_>) -> anyhow::Result<Ex
         Stop::Interrupted(Signal::Terminate, _) => ("interrupted", Exit::Terminated),
         Stop::InProgress(_) => ("in progress", Exit::InProgress),
         Stop::Call { problem: Problem::Interrupted, .. } => ("interrupted", Exit::Interrupted),
-        Stop::Call { .. } | Stop::Refused(_) | Stop::Declined(_) | Stop::Failed(_) => ("error", Exit::Failed),
+        Stop::Call { .. } | Stop::Refused(_) | Stop::Declined(_) | Stop::Failed(_) | Stop::NoRoom { .. } => {
+            ("error", Exit::Failed)
+        }
     };
     let texts = match stop {
         Stop::Refused(findings) => findings.clone(),

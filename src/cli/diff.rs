@@ -53,6 +53,7 @@ impl Diff {
             roll: &roll,
             wait_for_block: false,
             recreate: false,
+            anew: false,
             plan_only: true,
             lock: opened.lock.as_ref(),
             run: &run,

@@ -45,6 +45,8 @@ pub struct Job<'a> {
     pub wait_for_block: bool,
     /// Whether what is left of a failed creation may be deleted.
     pub recreate: bool,
+    /// Whether what a failed creation kept is deleted too.
+    pub anew: bool,
     /// Show, and change nothing.
     pub plan_only: bool,
     /// What an earlier apply chose.
@@ -84,7 +86,10 @@ struct Planned<'a> {
 /// Everything that keeps it from its end, each with what to do.
 pub fn apply(session: Session<'_>, job: &Job<'_>) -> Result<Applied, Stop> {
     let identity = whose(session, job.spec, job.lock)?;
-    let surveyed = plan::survey(session, job.stacks)?;
+    let mut surveyed = plan::survey(session, job.stacks)?;
+    if job.anew {
+        surveyed.iter_mut().for_each(Surveyed::begin_anew);
+    }
     let chosen_stacks = select(&surveyed, job)?;
     plan::passable(&chosen_stacks, job.recreate)?;
 

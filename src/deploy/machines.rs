@@ -137,6 +137,11 @@ pub trait Machines {
     /// # Errors
     /// The call fails.
     fn group_rules(&self, group: &str) -> Result<Vec<GroupRule>, Problem>;
+    /// Whether a shutdown from inside ends an instance for good, or stops it.
+    ///
+    /// # Errors
+    /// The call fails.
+    fn set_terminates_on_shutdown(&self, instance: &str, terminates: bool) -> Result<(), Problem>;
     /// Asks EC2 whether it would launch this, by the parameters of `RunInstances`.
     ///
     /// # Errors

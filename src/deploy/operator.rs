@@ -149,6 +149,13 @@ pub enum Stop {
     Interrupted(Signal, String),
     /// An operation failed; the text is the whole report.
     Failed(String),
+    /// A cluster could not be created, because its zone has no room for it.
+    NoRoom {
+        /// The whole report.
+        text: String,
+        /// Zones in which it may go better.
+        zones: Vec<String>,
+    },
 }
 
 impl Stop {
@@ -163,9 +170,11 @@ impl std::fmt::Display for Stop {
         match self {
             Self::Call { doing, problem } => write!(f, "{doing}: {problem}"),
             Self::Refused(findings) => f.write_str(&findings.join("\n")),
-            Self::InProgress(text) | Self::Declined(text) | Self::Interrupted(_, text) | Self::Failed(text) => {
-                f.write_str(text)
-            }
+            Self::InProgress(text)
+            | Self::Declined(text)
+            | Self::Interrupted(_, text)
+            | Self::Failed(text)
+            | Self::NoRoom { text, .. } => f.write_str(text),
         }
     }
 }

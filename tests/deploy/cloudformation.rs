@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::drift_detection;
 use super::http::{Reply, escaped};
 use super::world::{ACCOUNT, ChangeSet, World};
 
@@ -24,20 +25,7 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
         "CreateChangeSet" => return create(world, form),
         "DescribeChangeSet" | "ExecuteChangeSet" | "DeleteChangeSet" => return change_set(world, form, &action),
         "DescribeStackDriftDetectionStatus" => {
-            let at: usize = text("StackDriftDetectionId").parse().unwrap();
-            let (status, reason) = match world.detection {
-                (0, Some(reason)) => ("DETECTION_FAILED", reason),
-                (0, None) => ("DETECTION_COMPLETE", ""),
-                _ => ("DETECTION_IN_PROGRESS", ""),
-            };
-            world.detection.0 = world.detection.0.saturating_sub(1);
-            if status != "DETECTION_IN_PROGRESS" {
-                world.detects = None;
-            }
-            let stack = &world.stacks[at].id;
-            return done(&format!(
-                "<StackId>{stack}</StackId><StackDriftDetectionId>{at}</StackDriftDetectionId><DetectionStatus>{status}</DetectionStatus><DetectionStatusReason>{reason}</DetectionStatusReason><Timestamp>2026-01-31T12:00:00Z</Timestamp>"
-            ));
+            return done(&drift_detection::state(world, text("StackDriftDetectionId")));
         }
         _ => {}
     }
@@ -86,38 +74,11 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
             let members: String = world.stacks[at].change_sets.iter().map(member).collect();
             done(&format!("<Summaries>{members}</Summaries>"))
         }
-        "DetectStackDrift" if world.detects.is_some() => {
-            // Time passes here too.
-            if world.detection.0 == 0 {
-                world.detects = None;
-            }
-            world.detection.0 = world.detection.0.saturating_sub(1);
-            Reply::refusal("ValidationError", "Drift detection is already in progress for stack")
-        }
-        "DetectStackDrift" => {
-            world.detects = Some(at);
-            done(&format!("<StackDriftDetectionId>{at}</StackDriftDetectionId>"))
-        }
-        "DescribeStackResourceDrifts" => {
-            let id = world.stacks[at].id.clone();
-            let member = |(logical, physical, kind, _): (String, String, String, String)| {
-                let found = world.drifts.iter().find(|of| of.0 == logical);
-                let (status, difference) = match found {
-                    Some((_, status, path, before, after)) => (
-                        *status,
-                        format!(
-                            "<member><PropertyPath>{path}</PropertyPath><ExpectedValue>{before}</ExpectedValue><ActualValue>{after}</ActualValue><DifferenceType>NOT_EQUAL</DifferenceType></member>"
-                        ),
-                    ),
-                    None => ("IN_SYNC", String::new()),
-                };
-                format!(
-                    "<member><StackId>{id}</StackId><LogicalResourceId>{logical}</LogicalResourceId><PhysicalResourceId>{physical}</PhysicalResourceId><ResourceType>{kind}</ResourceType><StackResourceDriftStatus>{status}</StackResourceDriftStatus><PropertyDifferences>{difference}</PropertyDifferences><Timestamp>2026-01-31T12:00:00Z</Timestamp></member>"
-                )
-            };
-            let members: String = world.resources(at).into_iter().map(member).collect();
-            done(&format!("<StackResourceDrifts>{members}</StackResourceDrifts>"))
-        }
+        "DetectStackDrift" => match drift_detection::begin(world, at) {
+            Some(id) => done(&id),
+            None => Reply::refusal("ValidationError", "Drift detection is already in progress for stack"),
+        },
+        "DescribeStackResourceDrifts" => done(&drift_detection::found(world, at)),
         "GetStackPolicy" => done(&format!("<StackPolicyBody>{}</StackPolicyBody>", escaped(&world.stacks[at].policy))),
         "SetStackPolicy" => {
             world.stacks[at].policy = text("StackPolicyBody").to_owned();

@@ -2,6 +2,7 @@
 
 mod account;
 mod cloudformation;
+mod drift_detection;
 mod http;
 mod others;
 mod systems_manager;

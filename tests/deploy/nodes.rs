@@ -351,3 +351,47 @@ fn results_brings_everything_of_every_page_once_and_no_object_leads_out_of_the_f
     account.run(folder.path(), &["results", "--run", "x"]).expect(1).says(&["found no run `x`", "there is none"]);
     assert_eq!(files(&folder.path().join("results")).len(), 1_201);
 }
+
+#[test]
+fn a_lifetime_ends_every_node_for_good_and_can_be_taken_back() {
+    let (account, folder) = running();
+    let ran = account.run(folder.path(), &["apply", "--yes", "--ttl", "8h"]).expect(0);
+    {
+        let world = account.world();
+        assert_eq!(world.manager.sent.len(), 2, "{}", ran.err);
+        assert!(world.manager.sent.iter().all(|sent| sent.script.contains("'+28800 seconds'")));
+        assert!(world.shutdowns.values().all(|behavior| behavior == "terminate") && world.shutdowns.len() == 2);
+        // What a shutdown means is set before anything can shut down.
+        let place = |call: &str| world.calls.iter().position(|made| made == call).unwrap();
+        assert!(place("ec2.ModifyInstanceAttribute") < place("ssm.SendCommand"));
+    }
+    account.run(folder.path(), &["apply", "--yes", "--ttl", "off"]).expect(0);
+    assert!(account.world().shutdowns.values().all(|behavior| behavior == "stop"));
+    ends(
+        &account,
+        "Decode0",
+        End { state: "Failed", details: "Failed", exit: 1, stderr: "no systemd".to_owned(), ..End::default() },
+    );
+    let ran = account.run(folder.path(), &["apply", "--yes", "--ttl", "2d"]).expect(1);
+    ran.says(&["Decode0 did not take its lifetime", "no systemd", "not every node ends by itself"]);
+    account.run(folder.path(), &["apply", "--yes", "--ttl", "5m"]).expect(2).says(&["from 10m to 30d"]);
+}
+
+#[test]
+fn new_nodes_whose_agents_do_not_report_yet_are_waited_for() {
+    let (account, folder) = running();
+    account.world().manager.agents.insert("i-Decode0".to_owned(), "");
+    let mut looks = 0;
+    let world = account.clone();
+    account.faults(move |_, call| {
+        looks += u32::from(call == "ssm.DescribeInstanceInformation");
+        if looks == 4 {
+            world.world().manager.agents.clear();
+        }
+        Fault::None
+    });
+    account.run(folder.path(), &["apply", "--yes", "--ttl", "1h"]).expect(0);
+    account.no_faults();
+    account.world().manager.agents.insert("i-Decode0".to_owned(), "");
+    account.run(folder.path(), &["apply", "--yes", "--ttl", "1h"]).expect(1).says(&["found no agent", "Decode0"]);
+}

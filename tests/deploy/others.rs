@@ -150,6 +150,11 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
             );
             Reply { status: 412, ..Reply::xml(body) }
         }
+        "ModifyInstanceAttribute" => {
+            let behavior = form["InstanceInitiatedShutdownBehavior.Value"].clone();
+            world.shutdowns.insert(form["InstanceId"].clone(), behavior);
+            Reply::xml("<ModifyInstanceAttributeResponse><return>true</return></ModifyInstanceAttributeResponse>")
+        }
         // "kernel: hello\n"
         "GetConsoleOutput" => {
             Reply::xml("<GetConsoleOutputResponse><output>a2VybmVsOiBoZWxsbwo=</output></GetConsoleOutputResponse>")

@@ -16,7 +16,9 @@ fn run(root: &Path, script: &str, program: &str) -> Output {
     let here = root.display();
     let script = script
         .replace("/var/lib/prefab", &format!("{here}/state"))
-        .replace("/usr/local/bin/prefab-bootstrap", &format!("{here}/program"));
+        .replace("/usr/local/bin/prefab-bootstrap", &format!("{here}/program"))
+        .replace("/etc/systemd/system", &format!("{here}"))
+        .replace("systemctl ", &format!("{here}/program "));
     std::fs::write(root.join("script"), script).unwrap();
     Command::new("bash").arg(root.join("script")).output().unwrap()
 }
@@ -91,4 +93,31 @@ fn a_benchmark_leaves_its_report_on_standard_output_however_it_ended() {
     let root = tempfile::tempdir().unwrap();
     let output = run(root.path(), &script::bench("r1", &[], 60), "exit 1");
     assert_eq!((output.stdout.len(), output.status.code()), (0, Some(1)));
+}
+
+#[test]
+fn a_lifetime_is_a_timer_that_survives_reboots_and_a_later_one_takes_its_place() {
+    let root = tempfile::tempdir().unwrap();
+    let calls = format!("echo \"$@\" >> {}/calls", root.path().display());
+    for (run_name, seconds) in [("r1", 3_600), ("r2", 7_200)] {
+        let output = run(root.path(), &script::lifetime(run_name, seconds), &calls);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let timer = std::fs::read_to_string(root.path().join("prefab-lifetime.timer")).unwrap();
+        let at = timer.lines().find_map(|line| line.strip_prefix("OnCalendar=")).unwrap();
+        assert!(text(&output.stdout).contains(&format!("ends at {at}")), "{timer}");
+        let until = Command::new("date").args(["-u", "-d", at, "+%s"]).output().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let left = text(&until.stdout).trim().parse::<u64>().unwrap() - now;
+        assert!((seconds - 60..=seconds).contains(&left), "{left} of {seconds}");
+        assert!(timer.contains("Persistent=true") && timer.contains("WantedBy=timers.target"));
+        if let Ok(checked) = Command::new("systemd-analyze").args(["calendar", at]).output() {
+            assert!(checked.status.success(), "{}", text(&checked.stderr));
+        }
+    }
+    let service = std::fs::read_to_string(root.path().join("prefab-lifetime.service")).unwrap();
+    assert!(service.contains("program poweroff"), "{service}");
+    let calls = std::fs::read_to_string(root.path().join("calls")).unwrap();
+    assert_eq!(calls.lines().filter(|line| *line == "restart prefab-lifetime.timer").count(), 2, "{calls}");
+    let output = run(root.path(), &script::endless("r3"), "exit 0");
+    assert!(output.status.success() && !root.path().join("prefab-lifetime.timer").exists());
 }

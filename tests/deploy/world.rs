@@ -89,6 +89,8 @@ pub struct World {
     pub subnets: Vec<(&'static str, &'static str, bool)>,
     pub machines: Machines,
     pub manager: Manager,
+    /// What a shutdown of an instance means, where it was set.
+    pub shutdowns: BTreeMap<String, String>,
     /// What was changed by hand: resource, state, property, before, after.
     pub drifts: Vec<(&'static str, &'static str, &'static str, &'static str, &'static str)>,
     /// Looks until a detection ends, and why it fails.

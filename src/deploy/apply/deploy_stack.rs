@@ -167,7 +167,13 @@ fn finish(
     let template = stack.template.json();
     let instance_type = |id: &str| instance_type(template, id);
     let scene = Scene { region: job.spec.region.as_str(), instance_type: &instance_type, bucket };
-    Err(Stop::Failed(failure::analyse(session, &watched, operation, scene).to_string()))
+    let failure = failure::analyse(session, &watched, operation, scene);
+    let zones = failure.causes.first().map(|cause| cause.zones.clone()).unwrap_or_default();
+    let text = failure.to_string();
+    Err(match operation {
+        Operation::Create if !zones.is_empty() => Stop::NoRoom { text, zones },
+        _ => Stop::Failed(text),
+    })
 }
 
 /// The type of a node: that of the launch template that it refers to.

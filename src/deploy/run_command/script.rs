@@ -82,3 +82,49 @@ fn quoted_all(arguments: &[String]) -> String {
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
+
+/// The timer that ends a node and what it starts.
+const TIMER: &str = "/etc/systemd/system/prefab-lifetime";
+
+/// Ends the node so many seconds from now; a later one takes the place of an earlier one.
+pub fn lifetime(run: &str, seconds: u64) -> String {
+    format!(
+        "{begin}at=$(date -u -d '+{seconds} seconds' '+%Y-%m-%d %H:%M:%S UTC')\n\
+         umask 022\n\
+         cat > {TIMER}.service <<'END'\n\
+         [Unit]\n\
+         Description=prefab: this node has lived as long as it should\n\
+         \n\
+         [Service]\n\
+         Type=oneshot\n\
+         ExecStart=/usr/bin/systemctl poweroff\n\
+         END\n\
+         cat > {TIMER}.timer <<END\n\
+         [Unit]\n\
+         Description=prefab: ends this node at $at\n\
+         \n\
+         [Timer]\n\
+         OnCalendar=$at\n\
+         AccuracySec=1s\n\
+         Persistent=true\n\
+         \n\
+         [Install]\n\
+         WantedBy=timers.target\n\
+         END\n\
+         systemctl daemon-reload\n\
+         systemctl enable prefab-lifetime.timer\n\
+         systemctl restart prefab-lifetime.timer\n\
+         echo \"this node ends at $at\"\n",
+        begin = begin(run),
+    )
+}
+
+/// Takes the timer away.
+pub fn endless(run: &str) -> String {
+    format!(
+        "{}systemctl disable --now prefab-lifetime.timer 2>/dev/null || true\n\
+         rm -f {TIMER}.timer {TIMER}.service\n\
+         systemctl daemon-reload\n",
+        begin(run)
+    )
+}

@@ -17,9 +17,11 @@ const POLL_EACH: Duration = Duration::from_millis(200);
 /// A word at least this often.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// How long a command that was accepted may be unknown, and one that was cancelled may take to end.
+/// How long a command that was accepted may be unknown, and one that was cancelled may take to end; each is looked at so often at
+/// least, however slow the looks are.
 const UNKNOWN: Duration = Duration::from_secs(60);
 const CANCELLING: Duration = Duration::from_secs(60);
+const LEAST_LOOKS: u32 = 10;
 
 /// A command that has ended.
 pub(super) struct Watched {
@@ -47,14 +49,18 @@ pub(super) fn until_end(
     let mut said: BTreeMap<String, InvocationState> = BTreeMap::new();
     let mut spoke = began;
     let mut cancelled: Option<Duration> = None;
+    let (mut looks, mut looks_after) = (0, 0);
     loop {
+        looks += 1;
         let since = operator.elapsed().saturating_sub(began);
         if cancelled.is_none() && (interrupted.is_some() || since > bound) {
             cancel(session, record);
             cancelled = Some(operator.elapsed());
         }
         for (name, node) in open.clone() {
-            let Some(found) = look(session, &node, since, cancelled.is_some())? else { continue };
+            let Some(found) = look(session, &node, since < UNKNOWN || looks < LEAST_LOOKS, cancelled.is_some())? else {
+                continue;
+            };
             if let Some(other) = ran_elsewhere(session, &node, &found) {
                 for known in [open.get_mut(&name), record.nodes.get_mut(&name)].into_iter().flatten() {
                     known.command_id = Some(other.clone());
@@ -81,11 +87,12 @@ pub(super) fn until_end(
             return Ok(interrupted);
         }
         match cancelled {
-            Some(at) if operator.elapsed().saturating_sub(at) > CANCELLING => {
+            Some(at) if looks_after >= LEAST_LOOKS && operator.elapsed().saturating_sub(at) > CANCELLING => {
                 return Err(undecided(session, record, &open, interrupted));
             }
+            Some(_) => looks_after += 1,
             None if interrupted.is_some() => continue,
-            _ => {}
+            None => {}
         }
         if operator.elapsed().saturating_sub(spoke) >= HEARTBEAT {
             spoke = operator.elapsed();
@@ -99,13 +106,18 @@ pub(super) fn until_end(
 }
 
 /// A look at a command; `None` while it is not known yet, or while nobody answers and it is being ended anyway.
-fn look(session: Session<'_>, node: &NodeRecord, since: Duration, ending: bool) -> Result<Option<Invocation>, Stop> {
+fn look(
+    session: Session<'_>,
+    node: &NodeRecord,
+    may_be_unknown: bool,
+    ending: bool,
+) -> Result<Option<Invocation>, Stop> {
     let command = node.command_id.as_deref().unwrap_or_default();
     let call = |account: &dyn crate::deploy::account::Account| account.invocation(command, &node.instance_id);
     let found = if ending { session.clean(call) } else { session.ask(call) };
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(Problem::Absent(_)) if since < UNKNOWN => Ok(None),
+        Err(Problem::Absent(_)) if may_be_unknown => Ok(None),
         Err(Problem::Interrupted) => Ok(None),
         Err(_) if ending => Ok(None),
         Err(problem) => Err(session.stopped(&format!("waiting for {}; it goes on there", node.comment), problem)),
