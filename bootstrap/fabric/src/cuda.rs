@@ -10,6 +10,7 @@ pub(crate) mod inventory;
 pub(crate) mod library;
 pub(crate) mod limits;
 pub(crate) mod memory;
+mod peer_limits;
 pub(crate) mod staging;
 pub(crate) mod stream;
 

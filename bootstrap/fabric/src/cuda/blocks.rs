@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use cudarc::driver::result::{launch_kernel, memcpy_htod_async, module};
 use cudarc::driver::sys;
+use prefab_contract::transfer::Descriptor;
 
 use super::fault::Named;
 use super::gpu::Gpu;
@@ -54,6 +55,20 @@ pub(crate) struct Block {
 struct Verdict {
     wrong: u64,
     first: u64,
+}
+
+/// Where the source blocks of a table lie.
+pub(crate) fn sources(table: &[Descriptor]) -> Vec<Block> {
+    let block =
+        |entry: &Descriptor| Block { number: entry.source_block, offset: entry.source_offset, bytes: entry.bytes };
+    table.iter().map(block).collect()
+}
+
+/// Where they end, with the data that they must have there.
+pub(crate) fn places(table: &[Descriptor]) -> Vec<Block> {
+    let block =
+        |entry: &Descriptor| Block { number: entry.source_block, offset: entry.destination_offset, bytes: entry.bytes };
+    table.iter().map(block).collect()
 }
 
 /// What a table is made of: plain numbers, as the kernels read them.
@@ -109,6 +124,11 @@ impl<T: Row> Table<T> {
     pub(crate) fn with_capacity(gpu: &Gpu, capacity: u64) -> Result<Self> {
         let bytes = capacity.max(1) * size_of::<T>() as u64;
         Ok(Self { memory: DeviceMemory::new(gpu, bytes)?, rows: 0, capacity, ends: [0; 2], _row: PhantomData })
+    }
+
+    /// How many rows it has now.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Replaces the rows, and waits until they lie on the device.

@@ -146,6 +146,20 @@ impl Gpu {
         Ok(can != 0)
     }
 
+    /// Lets this device's work reach the memory of another, once.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub(crate) fn open_peer(&self, other: &Self) -> Result<(), Fault> {
+        self.bind()?;
+        // SAFETY: both contexts are retained.
+        let result = unsafe { sys::cuCtxEnablePeerAccess(other.0.context, 0) };
+        match result {
+            sys::CUresult::CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED => Ok(()),
+            _ => result.result().named("cuCtxEnablePeerAccess"),
+        }
+    }
+
     fn attribute(&self, attribute: Attribute) -> Result<i32, Fault> {
         // SAFETY: the device came from cuDeviceGet.
         unsafe { device::get_attribute(self.0.device, attribute) }.named("cuDeviceGetAttribute")

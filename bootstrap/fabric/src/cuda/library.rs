@@ -13,7 +13,8 @@ const LEAST_VERSION: i32 = 12_000;
 
 /// Every function that this module calls. cudarc looks a symbol up when it is first called and panics where there is
 /// none, so all are looked for before.
-const SYMBOLS: [&str; 42] = [
+const SYMBOLS: [&str; 43] = [
+    "cuCtxEnablePeerAccess",
     "cuCtxGetDevice",
     "cuCtxSetCurrent",
     "cuCtxSynchronize",

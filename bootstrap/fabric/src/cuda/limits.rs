@@ -12,10 +12,11 @@ use clap::Args;
 use prefab_contract::transfer::{Descriptor, Run, Scatter, Shape, coalesce, descriptors};
 use serde::Serialize;
 
-use super::blocks::{Block, Kernels, Piece, Table};
+use super::blocks::{Block, Kernels, Piece, Table, places, sources};
 use super::gpu::Gpu;
 use super::library;
 use super::memory::{DeviceMemory, PinnedMemory};
+use super::peer_limits::{PeerBed, PeerRound};
 use super::staging::{Batch, Direction, Lane, SLOTS, plan, slot_bytes};
 use super::stream::{Mark, Stream};
 use crate::pattern::Pattern;
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// Rounds, of which each figure is the median
     #[arg(long, default_value_t = 11)]
     rounds: u64,
+    /// A second GPU of this host, to measure the way between the two
+    #[arg(long)]
+    peer: Option<i32>,
 }
 
 /// What `gpu-limits` prints; GB/s are 1e9 bytes of payload a second.
@@ -52,7 +56,17 @@ struct Limits {
     pack_and_to_host_gb_per_s: f64,
     to_device_and_unpack_gb_per_s: f64,
     one_copy_a_block_to_host_gb_per_s: f64,
+    /// Null without a second GPU.
+    between_gpus: Option<BetweenGpus>,
     blocks_verified: u64,
+}
+
+/// The way between two GPUs of one host.
+#[derive(Debug, Serialize)]
+struct BetweenGpus {
+    peer_copy_gb_per_s: f64,
+    read_blocks_gb_per_s: f64,
+    write_blocks_gb_per_s: f64,
 }
 
 /// Measures and prints, as one JSON document.
@@ -85,6 +99,10 @@ fn measure(options: &Options) -> Result<Limits> {
         blocks_verified += bed.round(round, &mut times)?;
     }
     let rate = |durations: &[Duration]| gb_per_s(payload, median(durations));
+    let between_gpus = match options.peer {
+        Some(peer) => Some(measure_peer(&gpu, peer, &shape, options.rounds, &mut blocks_verified)?),
+        None => None,
+    };
     Ok(Limits {
         gpu: gpu.name()?,
         block_bytes: options.block_bytes,
@@ -98,7 +116,30 @@ fn measure(options: &Options) -> Result<Limits> {
         pack_and_to_host_gb_per_s: rate(&times.pack_and_to_host),
         to_device_and_unpack_gb_per_s: rate(&times.to_device_and_unpack),
         one_copy_a_block_to_host_gb_per_s: rate(&times.one_copy_a_block),
+        between_gpus,
         blocks_verified,
+    })
+}
+
+fn measure_peer(gpu: &Gpu, peer: i32, shape: &Shape, rounds: u64, blocks_verified: &mut u64) -> Result<BetweenGpus> {
+    let peer = Gpu::open(library::load()?, peer)?;
+    let mut bed = PeerBed::new(gpu, &peer, shape)?;
+    let mut all = Vec::new();
+    for round in 0..=rounds {
+        let measured = bed.round(round)?;
+        *blocks_verified += measured.blocks_verified;
+        // Round 0 warms up.
+        if round > 0 {
+            all.push(measured);
+        }
+    }
+    let rate = |of: fn(&PeerRound) -> Duration| {
+        gb_per_s(shape.payload_bytes(), median(&all.iter().map(of).collect::<Vec<_>>()))
+    };
+    Ok(BetweenGpus {
+        peer_copy_gb_per_s: rate(|round| round.copy),
+        read_blocks_gb_per_s: rate(|round| round.read),
+        write_blocks_gb_per_s: rate(|round| round.write),
     })
 }
 
@@ -179,15 +220,13 @@ impl Bed {
     }
 
     fn prepare(&mut self, table: &[Descriptor], pattern: Pattern) -> Result<()> {
-        let sources: Vec<Block> = table.iter().map(source).collect();
-        self.blocks.set(&self.stream, &sources)?;
+        self.blocks.set(&self.stream, &sources(table))?;
         self.kernels.fill(&self.stream, &self.source, &self.blocks, pattern)?;
         Ok(self.stream.synchronize()?)
     }
 
     fn poison_destinations(&mut self, table: &[Descriptor]) -> Result<()> {
-        let destinations: Vec<Block> = table.iter().map(destination).collect();
-        self.blocks.set(&self.stream, &destinations)?;
+        self.blocks.set(&self.stream, &places(table))?;
         self.kernels.poison(&self.stream, &self.destination, &self.blocks)?;
         Ok(self.stream.synchronize()?)
     }
@@ -318,20 +357,11 @@ impl Bed {
             self.inbound.start_in(&self.kernels, &self.destination, slot, batch)?;
         }
         self.inbound.finish()?;
-        let destinations: Vec<Block> = table.iter().map(destination).collect();
-        self.blocks.set(&self.stream, &destinations)?;
+        self.blocks.set(&self.stream, &places(table))?;
         let (wrong, first) = self.kernels.check(&self.stream, &self.destination, &self.blocks, pattern)?;
         ensure!(wrong == 0, "found {wrong} of {} blocks with wrong data, the first is {first:?}", table.len());
         Ok(table.len() as u64)
     }
-}
-
-fn source(entry: &Descriptor) -> Block {
-    Block { number: entry.source_block, offset: entry.source_offset, bytes: entry.bytes }
-}
-
-fn destination(entry: &Descriptor) -> Block {
-    Block { number: entry.source_block, offset: entry.destination_offset, bytes: entry.bytes }
 }
 
 fn median(durations: &[Duration]) -> Duration {

@@ -2,7 +2,7 @@
 
 use prefab_contract::transfer::{Descriptor, Scatter, Shape, coalesce, descriptors};
 
-use super::blocks::{Block, Kernels, Piece, Table};
+use super::blocks::{Block, Kernels, Piece, Table, places, sources};
 use super::gpu::Gpu;
 use super::library;
 use super::memory::DeviceMemory;
@@ -29,10 +29,10 @@ fn moved(block_bytes: u64, blocks: u64, fragmentation_ppm: u32) -> Moved {
     let source = DeviceMemory::new(&gpu, shape.pool_bytes()).unwrap();
     let destination = DeviceMemory::new(&gpu, shape.pool_bytes()).unwrap();
     let mut blocks = Table::with_capacity(&gpu, shape.descriptors()).unwrap();
-    blocks.set(&stream, &table.iter().map(source_block).collect::<Vec<_>>()).unwrap();
+    blocks.set(&stream, &sources(&table)).unwrap();
     kernels.fill(&stream, &source, &blocks, PATTERN).unwrap();
     stream.synchronize().unwrap();
-    blocks.set(&stream, &table.iter().map(destination_block).collect::<Vec<_>>()).unwrap();
+    blocks.set(&stream, &places(&table)).unwrap();
     kernels.poison(&stream, &destination, &blocks).unwrap();
     stream.synchronize().unwrap();
 
@@ -57,14 +57,6 @@ fn moved(block_bytes: u64, blocks: u64, fragmentation_ppm: u32) -> Moved {
     }
     inbound.finish().unwrap();
     Moved { stream, kernels, destination, blocks, table }
-}
-
-fn source_block(entry: &Descriptor) -> Block {
-    Block { number: entry.source_block, offset: entry.source_offset, bytes: entry.bytes }
-}
-
-fn destination_block(entry: &Descriptor) -> Block {
-    Block { number: entry.source_block, offset: entry.destination_offset, bytes: entry.bytes }
 }
 
 impl Moved {
