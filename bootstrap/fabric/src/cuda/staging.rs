@@ -99,7 +99,8 @@ pub(crate) fn plan(
 pub(crate) struct Lane {
     slot_bytes: u64,
     kernels: Stream,
-    copies: Stream,
+    /// Two, so that the next copy is queued at the link's engine while one runs.
+    copies: [Stream; 2],
     slab: DeviceMemory,
     ring: PinnedMemory,
     table: Table<Piece>,
@@ -120,7 +121,7 @@ impl Lane {
         Ok(Self {
             slot_bytes,
             kernels: Stream::new(gpu)?,
-            copies: Stream::new(gpu)?,
+            copies: [Stream::new(gpu)?, Stream::new(gpu)?],
             slab: DeviceMemory::new(gpu, bytes)?,
             ring: PinnedMemory::new(gpu, bytes)?,
             table: Table::with_capacity(gpu, max_pieces)?,
@@ -139,7 +140,7 @@ impl Lane {
     /// # Errors
     /// More pieces than the lane was made for.
     pub(crate) fn set_table(&mut self, pieces: &[Piece]) -> Result<()> {
-        self.table.set(&self.copies, pieces)
+        self.table.set(&self.kernels, pieces)
     }
 
     /// Starts packing a batch and copying it to its slot. The slot's last content was sent.
@@ -151,10 +152,11 @@ impl Lane {
         self.kernels.wait_for(&self.copied[slot])?;
         kernels.move_pieces(&self.kernels, pool, &self.slab, &self.table, batch.first, batch.count)?;
         self.moved[slot].set(&self.kernels)?;
-        self.copies.wait_for(&self.moved[slot])?;
+        let copies = &self.copies[slot % 2];
+        copies.wait_for(&self.moved[slot])?;
         let at = slot as u64 * self.slot_bytes;
-        self.copies.to_host(&self.slab, at, &self.ring, at, batch.bytes)?;
-        Ok(self.copied[slot].set(&self.copies)?)
+        copies.to_host(&self.slab, at, &self.ring, at, batch.bytes)?;
+        Ok(self.copied[slot].set(copies)?)
     }
 
     /// Starts copying a slot in and unpacking it. The slot was received whole.
@@ -163,10 +165,11 @@ impl Lane {
     /// The driver refuses.
     pub(crate) fn start_in(&self, kernels: &Kernels, pool: &DeviceMemory, slot: usize, batch: Batch) -> Result<()> {
         // The slab's slot is free when its last content was unpacked.
-        self.copies.wait_for(&self.moved[slot])?;
+        let copies = &self.copies[slot % 2];
+        copies.wait_for(&self.moved[slot])?;
         let at = slot as u64 * self.slot_bytes;
-        self.copies.to_device(&self.ring, at, &self.slab, at, batch.bytes)?;
-        self.copied[slot].set(&self.copies)?;
+        copies.to_device(&self.ring, at, &self.slab, at, batch.bytes)?;
+        self.copied[slot].set(copies)?;
         self.kernels.wait_for(&self.copied[slot])?;
         kernels.move_pieces(&self.kernels, &self.slab, pool, &self.table, batch.first, batch.count)?;
         Ok(self.moved[slot].set(&self.kernels)?)
@@ -204,7 +207,9 @@ impl Lane {
     /// # Errors
     /// Something failed.
     pub(crate) fn finish(&self) -> Result<()> {
-        self.copies.synchronize()?;
+        for copies in &self.copies {
+            copies.synchronize()?;
+        }
         Ok(self.kernels.synchronize()?)
     }
 }
