@@ -35,12 +35,11 @@ fn a_steady_flow_tells_a_rate_every_request_and_how_far_it_is() {
     assert_eq!(case.latencies.iter().map(|bucket| bucket.requests).sum::<u64>(), case.requests);
     assert!(case.p50_us.is_some() && case.rounds_us.is_empty() && case.ceiling_gb_per_s.is_some());
     let steps = String::from_utf8(output.stderr).unwrap();
-    let flows = steps.lines().filter_map(|line| serde_json::from_str(line).ok());
-    let last = flows.filter_map(|step| match step {
+    let last = steps.lines().rev().filter_map(|line| serde_json::from_str(line).ok()).find_map(|step| match step {
         BenchProgress::Flow { requests, elapsed_s, .. } => Some((requests, elapsed_s)),
         _ => None,
     });
-    let (requests, elapsed_s) = last.last().unwrap();
+    let (requests, elapsed_s) = last.unwrap();
     assert!(requests == case.requests && elapsed_s <= window_s, "{requests} {elapsed_s}");
 }
 
