@@ -9,9 +9,13 @@ pub(crate) mod gpu;
 pub(crate) mod inventory;
 pub(crate) mod library;
 pub(crate) mod limits;
+pub(crate) mod loaded;
 pub(crate) mod memory;
+mod near;
 mod one_request;
 mod peer_limits;
+pub(crate) mod pool;
+mod staged;
 pub(crate) mod staging;
 pub(crate) mod stream;
 

@@ -18,6 +18,7 @@ mod pool_data;
 mod probe;
 mod run;
 mod samples;
+mod store;
 mod target;
 mod transport;
 mod watch;

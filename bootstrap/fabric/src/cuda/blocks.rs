@@ -126,6 +126,11 @@ impl<T: Row> Table<T> {
         Ok(Self { memory: DeviceMemory::new(gpu, bytes)?, rows: 0, capacity, ends: [0; 2], _row: PhantomData })
     }
 
+    /// How many rows it has room for.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     /// How many rows it has now.
     pub(crate) fn rows(&self) -> u64 {
         self.rows
@@ -145,7 +150,11 @@ impl<T: Row> Table<T> {
             ends = [ends[0].max(from), ends[1].max(to)];
         }
         (self.rows, self.ends) = (count, ends);
+        if count == 0 {
+            return Ok(());
+        }
         let address = self.memory.address(0, count * size_of::<T>() as u64)?;
+        self.memory.gpu.bind()?;
         // SAFETY: the range was checked, and the stream is waited for before `rows` ends.
         unsafe { memcpy_htod_async(address, rows, stream.handle) }.named("cuMemcpyHtoDAsync")?;
         Ok(stream.synchronize()?)
@@ -162,8 +171,44 @@ pub(crate) struct Kernels {
     check_blocks: sys::CUfunction,
     grid: u32,
     load_time: Duration,
-    verdict: DeviceMemory,
-    verdict_here: PinnedMemory,
+}
+
+// SAFETY: the driver's calls may come from any thread, and each that needs the context binds it first.
+unsafe impl Send for Kernels {}
+
+// SAFETY: as above; nothing here changes after `load`.
+unsafe impl Sync for Kernels {}
+
+/// Where [`Kernels::check`] leaves its verdict.
+pub(crate) struct Scratch {
+    there: DeviceMemory,
+    here: PinnedMemory,
+}
+
+impl Scratch {
+    /// Room for a verdict at both sides.
+    ///
+    /// # Errors
+    /// The device or the host has no room.
+    pub(crate) fn new(gpu: &Gpu) -> Result<Self> {
+        let bytes = size_of::<Verdict>() as u64;
+        Ok(Self { there: DeviceMemory::new(gpu, bytes)?, here: PinnedMemory::new(gpu, bytes)? })
+    }
+}
+
+/// Memory from some place on.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    /// Which memory.
+    pub(crate) memory: &'a DeviceMemory,
+    /// Where the table's offset 0 lies in it.
+    pub(crate) offset: u64,
+}
+
+impl At<'_> {
+    fn address(self, end: u64) -> Result<u64> {
+        self.memory.address(self.offset, end)
+    }
 }
 
 impl Kernels {
@@ -196,8 +241,6 @@ impl Kernels {
             check_blocks,
             grid: gpu.multiprocessors()? * BLOCKS_PER_MULTIPROCESSOR,
             load_time,
-            verdict: DeviceMemory::new(gpu, size_of::<Verdict>() as u64)?,
-            verdict_here: PinnedMemory::new(gpu, size_of::<Verdict>() as u64)?,
         })
     }
 
@@ -213,8 +256,8 @@ impl Kernels {
     pub(crate) fn move_pieces(
         &self,
         stream: &Stream,
-        from: &DeviceMemory,
-        to: &DeviceMemory,
+        from: At<'_>,
+        to: At<'_>,
         table: &Table<Piece>,
         first: u64,
         count: u64,
@@ -226,7 +269,7 @@ impl Kernels {
         );
         let row = size_of::<Piece>() as u64;
         let rows = table.memory.address(first * row, count * row)?;
-        let (source, destination) = (from.address(0, table.ends[0])?, to.address(0, table.ends[1])?);
+        let (source, destination) = (from.address(table.ends[0])?, to.address(table.ends[1])?);
         self.launch(stream, self.move_pieces, "move_pieces", count, [source, destination, rows, count, 0, 0])
     }
 
@@ -260,7 +303,8 @@ impl Kernels {
     /// # Errors
     /// The driver refuses, or the kernel failed.
     pub(crate) fn check(
-        &mut self,
+        &self,
+        scratch: &mut Scratch,
         stream: &Stream,
         pool: &DeviceMemory,
         table: &Table<Block>,
@@ -268,15 +312,15 @@ impl Kernels {
     ) -> Result<(u64, Option<u64>)> {
         let size = size_of::<Verdict>() as u64;
         let none = [0_u64.to_le_bytes(), u64::MAX.to_le_bytes()].concat();
-        self.verdict_here.bytes().copy_from_slice(&none);
-        stream.to_device(&self.verdict_here, 0, &self.verdict, 0, size)?;
-        let verdict = self.verdict.address(0, size)?;
+        scratch.here.bytes()?.copy_from_slice(&none);
+        stream.to_device(&scratch.here, 0, &scratch.there, 0, size)?;
+        let verdict = scratch.there.address(0, size)?;
         let (pool, rows) = (pool.address(0, table.ends[0])?, table.memory.address(0, 0)?);
         let arguments = [pool, rows, table.rows, pattern.seed, pattern.flow, verdict];
         self.launch(stream, self.check_blocks, "check_blocks", table.rows, arguments)?;
-        stream.to_host(&self.verdict, 0, &self.verdict_here, 0, size)?;
+        stream.to_host(&scratch.there, 0, &scratch.here, 0, size)?;
         stream.synchronize()?;
-        let (wrong, first) = self.verdict_here.bytes().split_at(8);
+        let (wrong, first) = scratch.here.bytes()?.split_at(8);
         let (wrong, first) = (u64::from_le_bytes(wrong.try_into()?), u64::from_le_bytes(first.try_into()?));
         Ok((wrong, (wrong > 0).then_some(first)))
     }

@@ -2,8 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char, c_int};
-use std::marker::PhantomData;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use cudarc::driver::result::{ctx, device, mem_get_info, primary_ctx};
@@ -12,17 +11,21 @@ use cudarc::driver::sys::{self, CUdevice_attribute_enum as Attribute};
 use super::fault::{Fault, Named};
 use super::library::Driver;
 
-/// A device whose primary context is current on this thread, and stays so: the type does not leave the thread.
-/// Clones share the context; the last one gives it back.
+/// A device and its primary context. Clones share the context; the last one gives it back.
 #[derive(Clone)]
-pub(crate) struct Gpu(Rc<Context>);
+pub(crate) struct Gpu(Arc<Context>);
 
 struct Context {
     index: i32,
     device: sys::CUdevice,
     context: sys::CUcontext,
-    _stays_on_its_thread: PhantomData<*const ()>,
 }
+
+// SAFETY: the driver's calls may come from any thread; whoever makes one that needs the context binds it first.
+unsafe impl Send for Context {}
+
+// SAFETY: as above; nothing here changes after `open`.
+unsafe impl Sync for Context {}
 
 impl Gpu {
     /// Takes the device with this index.
@@ -38,12 +41,12 @@ impl Gpu {
         let handle = device::get(index).named("cuDeviceGet")?;
         // SAFETY: the device came from cuDeviceGet.
         let context = unsafe { primary_ctx::retain(handle) }.named("cuDevicePrimaryCtxRetain")?;
-        let gpu = Self(Rc::new(Context { index, device: handle, context, _stays_on_its_thread: PhantomData }));
+        let gpu = Self(Arc::new(Context { index, device: handle, context }));
         gpu.bind()?;
         Ok(gpu)
     }
 
-    /// Makes this device's context the current one, where a thread works with several.
+    /// Makes this device's context the current one of this thread.
     ///
     /// # Errors
     /// The context is broken.
@@ -84,12 +87,7 @@ impl Gpu {
     /// # Errors
     /// The driver does not say.
     pub(crate) fn pci_address(&self) -> Result<String, Fault> {
-        let mut text: [c_char; 16] = [0; 16];
-        // SAFETY: the buffer is live and 16 bytes long, of which the call writes at most as many as it is told.
-        let result = unsafe { sys::cuDeviceGetPCIBusId(text.as_mut_ptr(), 16, self.0.device) };
-        result.result().named("cuDeviceGetPCIBusId")?;
-        // SAFETY: the call ended the text with a zero within the 16 bytes.
-        Ok(unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().to_ascii_lowercase())
+        address_of(self.0.device)
     }
 
     /// Free and total bytes of its memory.
@@ -117,6 +115,21 @@ impl Gpu {
         Ok(())
     }
 
+    /// Refuses a slice of a GPU: its memory and its link are not the card's, and no other process can reach it.
+    ///
+    /// # Errors
+    /// It is one, or the driver does not say.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        let name = self.name()?;
+        ensure!(
+            !name.contains(" MIG "),
+            "found GPU {} to be the MIG slice {name:?}, expected a whole GPU; disable MIG with nvidia-smi -mig 0, or choose \
+             another one with --gpus",
+            self.0.index
+        );
+        Ok(())
+    }
+
     /// Multiprocessors, by which launches are sized.
     ///
     /// # Errors
@@ -139,11 +152,22 @@ impl Gpu {
     /// # Errors
     /// The driver does not say.
     pub(crate) fn reaches(&self, other: &Self) -> Result<bool, Fault> {
-        let mut can: c_int = 0;
-        // SAFETY: both devices came from cuDeviceGet, and the pointer is to a live integer.
-        let result = unsafe { sys::cuDeviceCanAccessPeer(&raw mut can, self.0.device, other.0.device) };
-        result.result().named("cuDeviceCanAccessPeer")?;
-        Ok(can != 0)
+        can_access(self.0.device, other.0.device)
+    }
+
+    /// Whether this device can reach the memory of the one at a PCI address; none where that is not visible here.
+    ///
+    /// # Errors
+    /// The driver does not say.
+    pub(crate) fn reaches_address(&self, pci_address: &str) -> Result<Option<bool>, Fault> {
+        let count = device::get_count().named("cuDeviceGetCount")?;
+        for index in 0..count {
+            let other = device::get(index).named("cuDeviceGet")?;
+            if address_of(other)? == pci_address {
+                return Ok(Some(can_access(self.0.device, other)?));
+            }
+        }
+        Ok(None)
     }
 
     /// Lets this device's work reach the memory of another, once.
@@ -164,6 +188,23 @@ impl Gpu {
         // SAFETY: the device came from cuDeviceGet.
         unsafe { device::get_attribute(self.0.device, attribute) }.named("cuDeviceGetAttribute")
     }
+}
+
+fn address_of(device: sys::CUdevice) -> Result<String, Fault> {
+    let mut text: [c_char; 16] = [0; 16];
+    // SAFETY: the buffer is live and 16 bytes long, of which the call writes at most as many as it is told.
+    let result = unsafe { sys::cuDeviceGetPCIBusId(text.as_mut_ptr(), 16, device) };
+    result.result().named("cuDeviceGetPCIBusId")?;
+    // SAFETY: the call ended the text with a zero within the 16 bytes.
+    Ok(unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy().to_ascii_lowercase())
+}
+
+fn can_access(device: sys::CUdevice, other: sys::CUdevice) -> Result<bool, Fault> {
+    let mut can: c_int = 0;
+    // SAFETY: both devices came from cuDeviceGet, and the pointer is to a live integer.
+    let result = unsafe { sys::cuDeviceCanAccessPeer(&raw mut can, device, other) };
+    result.result().named("cuDeviceCanAccessPeer")?;
+    Ok(can != 0)
 }
 
 impl Drop for Context {

@@ -12,13 +12,13 @@ use clap::Args;
 use prefab_contract::transfer::{Descriptor, Run, Scatter, Shape};
 use serde::Serialize;
 
-use super::blocks::{Block, Kernels, Piece, Table, places, sources};
+use super::blocks::{At, Block, Kernels, Piece, Scratch, Table, places, sources};
 use super::gpu::Gpu;
 use super::library;
 use super::memory::{DeviceMemory, PinnedMemory};
+use super::staged::Staged;
 use super::one_request::request;
 use super::peer_limits::{PeerBed, PeerRound};
-use super::staging::{Batch, Direction, Lane, SLOTS, plan, slot_bytes};
 use super::stream::{Mark, Stream};
 use crate::pattern::Pattern;
 
@@ -170,9 +170,8 @@ struct Bed {
     host: PinnedMemory,
     blocks: Table<Block>,
     pieces: Table<Piece>,
-    slot_bytes: u64,
-    outbound: Lane,
-    inbound: Lane,
+    scratch: Scratch,
+    staged: Staged,
 }
 
 impl Bed {
@@ -191,9 +190,8 @@ impl Bed {
             host: PinnedMemory::new(gpu, payload)?,
             blocks: Table::with_capacity(gpu, shape.descriptors())?,
             pieces: Table::with_capacity(gpu, max_pieces)?,
-            slot_bytes: slot_bytes(payload),
-            outbound: Lane::new(gpu, slot_bytes(payload), max_pieces)?,
-            inbound: Lane::new(gpu, slot_bytes(payload), max_pieces)?,
+            scratch: Scratch::new(gpu)?,
+            staged: Staged::new(gpu, payload, max_pieces)?,
         })
     }
 
@@ -257,7 +255,8 @@ impl Bed {
             .collect();
         self.pieces.set(&self.stream, &pieces)?;
         let count = pieces.len() as u64;
-        self.on_the_device(|| self.kernels.move_pieces(&self.stream, &self.source, &self.slab, &self.pieces, 0, count))
+        let (from, to) = (At { memory: &self.source, offset: 0 }, At { memory: &self.slab, offset: 0 });
+        self.on_the_device(|| self.kernels.move_pieces(&self.stream, from, to, &self.pieces, 0, count))
     }
 
     fn to_host(&self) -> Result<Duration> {
@@ -282,83 +281,22 @@ impl Bed {
     /// The whole way of a request without a wire: packed and copied out slot by slot, then copied in and unpacked. By
     /// this machine's clock, from the first call to the last block in its place.
     fn there_and_back(&mut self, runs: &[Run]) -> Result<(Duration, Duration)> {
-        let (mut pieces, mut batches) = (Vec::new(), Vec::new());
-        plan(
-            Direction::Out,
-            self.slot_bytes,
-            runs.iter().map(|run| (run.source_offset, run.bytes)),
-            &mut pieces,
-            &mut batches,
-        )?;
-        self.outbound.set_table(&pieces)?;
+        self.staged.plan(runs)?;
         let begin = Instant::now();
-        self.copy_out(&batches)?;
+        self.staged.copy_out(&self.kernels, &self.source)?;
         let out = begin.elapsed();
-
-        plan(
-            Direction::In,
-            self.slot_bytes,
-            runs.iter().map(|run| (run.destination_offset, run.bytes)),
-            &mut pieces,
-            &mut batches,
-        )?;
-        self.inbound.set_table(&pieces)?;
         let begin = Instant::now();
-        self.copy_in(&batches)?;
+        self.staged.copy_in(&self.kernels, &self.destination)?;
         Ok((out, begin.elapsed()))
-    }
-
-    /// Each slot is waited for and given away at once: the timed path of a sender without a wire.
-    fn copy_out(&self, batches: &[Batch]) -> Result<()> {
-        for (number, &batch) in batches.iter().enumerate() {
-            if number >= SLOTS {
-                self.outbound.wait_copied(number % SLOTS)?;
-            }
-            self.outbound.start_out(&self.kernels, &self.source, number % SLOTS, batch)?;
-        }
-        self.outbound.finish()
-    }
-
-    fn copy_in(&self, batches: &[Batch]) -> Result<()> {
-        for (number, &batch) in batches.iter().enumerate() {
-            if number >= SLOTS {
-                self.inbound.wait_copied(number % SLOTS)?;
-            }
-            self.inbound.start_in(&self.kernels, &self.destination, number % SLOTS, batch)?;
-        }
-        self.inbound.finish()
     }
 
     /// The data of a request the whole way once more, untimed: out through one lane, over the host, in through the other.
     fn verify(&mut self, table: &[Descriptor], runs: &[Run], pattern: Pattern) -> Result<u64> {
-        let (mut pieces, mut batches) = (Vec::new(), Vec::new());
-        plan(
-            Direction::Out,
-            self.slot_bytes,
-            runs.iter().map(|run| (run.source_offset, run.bytes)),
-            &mut pieces,
-            &mut batches,
-        )?;
-        self.outbound.set_table(&pieces)?;
-        plan(
-            Direction::In,
-            self.slot_bytes,
-            runs.iter().map(|run| (run.destination_offset, run.bytes)),
-            &mut pieces,
-            &mut batches,
-        )?;
-        self.inbound.set_table(&pieces)?;
-        for (number, &batch) in batches.iter().enumerate() {
-            let slot = number % SLOTS;
-            self.outbound.start_out(&self.kernels, &self.source, slot, batch)?;
-            self.outbound.wait_copied(slot)?;
-            self.inbound.wait_copied(slot)?;
-            self.outbound.hand_over(slot, batch.bytes, &mut self.inbound)?;
-            self.inbound.start_in(&self.kernels, &self.destination, slot, batch)?;
-        }
-        self.inbound.finish()?;
+        self.staged.plan(runs)?;
+        self.staged.carry(&self.kernels, &self.source, &self.destination)?;
         self.blocks.set(&self.stream, &places(table))?;
-        let (wrong, first) = self.kernels.check(&self.stream, &self.destination, &self.blocks, pattern)?;
+        let found = self.kernels.check(&mut self.scratch, &self.stream, &self.destination, &self.blocks, pattern)?;
+        let (wrong, first) = found;
         ensure!(wrong == 0, "found {wrong} of {} blocks with wrong data, the first is {first:?}", table.len());
         Ok(table.len() as u64)
     }

@@ -1,20 +1,34 @@
 //! Memory on a device, and host memory that a device copies from and to at the speed of its link.
 #![allow(unsafe_code)]
 
+use std::ffi::c_char;
 use std::ptr::NonNull;
 
 use anyhow::{Context, Result, ensure};
-use cudarc::driver::result::{free_host, free_sync, malloc_host, malloc_sync};
-use cudarc::driver::sys::CU_MEMHOSTALLOC_PORTABLE;
+use cudarc::driver::result::{free_sync, malloc_sync};
+use cudarc::driver::sys;
 
 use super::fault::Named;
 use super::gpu::Gpu;
+use super::near::{numa_node, on_node};
+use crate::transport::memory::{Pool, Window};
+
+/// Bytes of a handle by which another process opens memory.
+pub(crate) const IPC_HANDLE_BYTES: usize = 64;
 
 /// Bytes on a device.
 pub(crate) struct DeviceMemory {
     pub(super) gpu: Gpu,
     address: u64,
     bytes: u64,
+    owner: Owner,
+}
+
+/// Whose they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    This,
+    AnotherProcess,
 }
 
 impl DeviceMemory {
@@ -27,7 +41,32 @@ impl DeviceMemory {
         gpu.bind()?;
         // SAFETY: a new allocation in the context that was just made current.
         let address = unsafe { malloc_sync(usize::try_from(bytes)?) }.named("cuMemAlloc")?;
-        Ok(Self { gpu: gpu.clone(), address, bytes })
+        Ok(Self { gpu: gpu.clone(), address, bytes, owner: Owner::This })
+    }
+
+    /// What another process opens this memory with.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub(crate) fn ipc_handle(&self) -> Result<[u8; IPC_HANDLE_BYTES]> {
+        self.gpu.bind()?;
+        let mut handle = sys::CUipcMemHandle { reserved: [0; IPC_HANDLE_BYTES] };
+        // SAFETY: the pointer is to a live handle, the address one that this process allocated.
+        unsafe { sys::cuIpcGetMemHandle(&raw mut handle, self.address) }.result().named("cuIpcGetMemHandle")?;
+        Ok(handle.reserved.map(c_char::cast_unsigned))
+    }
+
+    /// Opens memory of another process; work of this `gpu` reaches it from then on.
+    ///
+    /// # Errors
+    /// The driver refuses: the process has ended, or the GPUs do not reach each other.
+    pub(crate) fn of_another_process(gpu: &Gpu, handle: [u8; IPC_HANDLE_BYTES], bytes: u64) -> Result<Self> {
+        gpu.bind()?;
+        let (mut address, flags) = (0, sys::CUipcMem_flags::CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS as u32);
+        let handle = sys::CUipcMemHandle { reserved: handle.map(u8::cast_signed) };
+        // SAFETY: the pointer is to a live address; the driver checks the handle.
+        unsafe { sys::cuIpcOpenMemHandle_v2(&raw mut address, handle, flags) }.result().named("cuIpcOpenMemHandle")?;
+        Ok(Self { gpu: gpu.clone(), address, bytes, owner: Owner::AnotherProcess })
     }
 
     /// How many bytes.
@@ -53,65 +92,89 @@ impl DeviceMemory {
 impl Drop for DeviceMemory {
     fn drop(&mut self) {
         let _bound = self.gpu.bind();
-        // SAFETY: allocated in `new`, freed once. cuMemFree waits for work that still uses it.
-        let _at_the_end = unsafe { free_sync(self.address) };
+        match self.owner {
+            Owner::This => {
+                // SAFETY: allocated in `new`, freed once. cuMemFree waits for work that still uses it.
+                let _at_the_end = unsafe { free_sync(self.address) };
+            }
+            Owner::AnotherProcess => {
+                let _done = self.gpu.synchronize();
+                // SAFETY: opened once, closed once, after all work that reaches it.
+                let _at_the_end = unsafe { sys::cuIpcCloseMemHandle(self.address) };
+            }
+        }
     }
 }
 
-/// Page-locked host memory.
+/// Host memory that copies of a device start from or end in.
+pub(crate) trait HostMemory {
+    /// The address of a range.
+    ///
+    /// # Errors
+    /// The range lies outside.
+    fn address(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>>;
+}
+
+impl HostMemory for Window<'_> {
+    fn address(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        self.start_of(offset, bytes)
+    }
+}
+
+/// Host memory that is locked and known to the driver.
 ///
 /// Rust never holds a reference into it while a device may write there: copies are handed its address, system calls
 /// its address, and [`Self::bytes`] is only for a caller that has waited.
 pub(crate) struct PinnedMemory {
     gpu: Gpu,
-    start: NonNull<u8>,
-    bytes: usize,
+    pool: Pool,
 }
 
 impl PinnedMemory {
-    /// Takes `bytes` and writes them once, so that the pages lie near the calling thread.
+    /// Takes `bytes` near the GPU and writes them once.
     ///
     /// # Errors
     /// The system refuses to lock that much.
     pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Self> {
+        let near = numa_node(&gpu.pci_address()?);
+        let pool = on_node(near, || -> Result<Pool> {
+            let mut pool = Pool::new(bytes)?;
+            pool.prefer_huge_pages();
+            pool.touch();
+            Ok(pool)
+        })?;
         gpu.bind()?;
-        let bytes = usize::try_from(bytes)?;
-        // SAFETY: a new allocation in the context that was just made current. Not write-combined: the host reads it.
-        let start = unsafe { malloc_host(bytes, CU_MEMHOSTALLOC_PORTABLE) }
-            .named("cuMemHostAlloc")
+        let (start, length) = (pool.address() as *mut std::ffi::c_void, usize::try_from(pool.length())?);
+        // SAFETY: the range is a live mapping, which is unregistered before it is unmapped.
+        unsafe { sys::cuMemHostRegister_v2(start, length, sys::CU_MEMHOSTREGISTER_PORTABLE) }
+            .result()
+            .named("cuMemHostRegister")
             .with_context(|| format!("cannot lock {bytes} bytes of host memory; raise the limit of memlock"))?;
-        let start = NonNull::new(start.cast::<u8>()).context("found pinned memory at address 0")?;
-        // SAFETY: the allocation is `bytes` long and nobody else knows it yet.
-        unsafe { start.as_ptr().write_bytes(0, bytes) };
-        Ok(Self { gpu: gpu.clone(), start, bytes })
+        Ok(Self { gpu: gpu.clone(), pool })
     }
 
-    /// How many bytes.
-    pub(crate) fn length(&self) -> u64 {
-        self.bytes as u64
+    /// The memory as transports take it.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
-    /// The address of a range, for a copy or a system call.
-    ///
-    /// # Errors
-    /// The range lies outside.
-    pub(crate) fn address(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
-        let end = offset.checked_add(bytes).and_then(|end| usize::try_from(end).ok());
-        ensure!(
-            end.is_some_and(|end| end <= self.bytes),
-            "found the range {offset} + {bytes}, expected one inside the {} bytes of pinned memory",
-            self.bytes
-        );
-        let offset = usize::try_from(offset)?;
-        // SAFETY: the offset lies inside the allocation.
-        Ok(unsafe { self.start.add(offset) })
+    /// Opens it to transports for as long as the window is kept.
+    pub(crate) fn window(&mut self) -> Window<'_> {
+        self.pool.window()
     }
 
     /// All bytes, for a caller that has waited for every copy into them; `&mut` keeps new copies from being started.
-    pub(crate) fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: a live allocation of initialised bytes, borrowed exclusively; copies are started through `&self` and
-        // waited for before this is called.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.bytes) }
+    ///
+    /// # Errors
+    /// Never: it is all of it.
+    pub(crate) fn bytes(&mut self) -> Result<&mut [u8]> {
+        self.pool.bytes_mut(0, self.pool.length())
+    }
+}
+
+impl HostMemory for PinnedMemory {
+    fn address(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        self.pool.start_of(offset, bytes)
     }
 }
 
@@ -119,7 +182,7 @@ impl Drop for PinnedMemory {
     fn drop(&mut self) {
         // A copy that still runs would write into freed memory.
         let _done = self.gpu.synchronize();
-        // SAFETY: allocated in `new`, freed once.
-        let _at_the_end = unsafe { free_host(self.start.as_ptr().cast()) };
+        // SAFETY: registered once in `new`, unregistered once; the pool is unmapped after it.
+        let _at_the_end = unsafe { sys::cuMemHostUnregister(self.pool.address() as *mut std::ffi::c_void) };
     }
 }

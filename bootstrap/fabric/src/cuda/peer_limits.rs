@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use prefab_contract::transfer::{Descriptor, Run, Scatter, Shape};
 
-use super::blocks::{Block, Kernels, Piece, Table, places, sources};
+use super::blocks::{At, Block, Kernels, Piece, Scratch, Table, places, sources};
 use super::gpu::Gpu;
 use super::memory::DeviceMemory;
 use super::one_request::request;
@@ -34,6 +34,7 @@ pub(super) struct PeerBed {
     here: DeviceMemory,
     pieces: Table<Piece>,
     blocks: Table<Block>,
+    scratch: Scratch,
     there: Peer,
 }
 
@@ -43,6 +44,7 @@ struct Peer {
     stream: Stream,
     memory: DeviceMemory,
     blocks: Table<Block>,
+    scratch: Scratch,
 }
 
 impl PeerBed {
@@ -63,6 +65,7 @@ impl PeerBed {
             stream: Stream::new(peer)?,
             memory: DeviceMemory::new(peer, shape.pool_bytes())?,
             blocks: Table::with_capacity(peer, shape.descriptors())?,
+            scratch: Scratch::new(peer)?,
         };
         Ok(Self {
             shape: shape.clone(),
@@ -72,6 +75,7 @@ impl PeerBed {
             here: DeviceMemory::new(gpu, shape.pool_bytes())?,
             pieces: Table::with_capacity(gpu, shape.descriptors())?,
             blocks: Table::with_capacity(gpu, shape.descriptors())?,
+            scratch: Scratch::new(gpu)?,
             there,
         })
     }
@@ -88,19 +92,19 @@ impl PeerBed {
         self.there.fill(&table, pattern)?;
         self.set_pieces(runs)?;
         let read = self.timed(|bed| {
-            let rows = bed.pieces.rows();
-            bed.kernels.move_pieces(&bed.stream, &bed.there.memory, &bed.here, &bed.pieces, 0, rows)
+            let (from, to) = (At { memory: &bed.there.memory, offset: 0 }, At { memory: &bed.here, offset: 0 });
+            bed.kernels.move_pieces(&bed.stream, from, to, &bed.pieces, 0, bed.pieces.rows())
         })?;
         self.blocks.set(&self.stream, &places(&table))?;
-        let mut verdicts = vec![self.kernels.check(&self.stream, &self.here, &self.blocks, pattern)?];
+        let mut verdicts = vec![self.kernels.check(&mut self.scratch, &self.stream, &self.here, &self.blocks, pattern)?];
 
         let (table, runs, pattern) = self.table(round, 1);
         self.blocks.set(&self.stream, &sources(&table))?;
         self.kernels.fill(&self.stream, &self.here, &self.blocks, pattern)?;
         self.set_pieces(runs)?;
         let write = self.timed(|bed| {
-            let rows = bed.pieces.rows();
-            bed.kernels.move_pieces(&bed.stream, &bed.here, &bed.there.memory, &bed.pieces, 0, rows)
+            let (from, to) = (At { memory: &bed.here, offset: 0 }, At { memory: &bed.there.memory, offset: 0 });
+            bed.kernels.move_pieces(&bed.stream, from, to, &bed.pieces, 0, bed.pieces.rows())
         })?;
         verdicts.push(self.there.check(&table, pattern)?);
         ensure!(verdicts.iter().all(|(wrong, _)| *wrong == 0), "found wrong blocks between the GPUs: {verdicts:?}");
@@ -137,6 +141,6 @@ impl Peer {
 
     fn check(&mut self, table: &[Descriptor], pattern: Pattern) -> Result<(u64, Option<u64>)> {
         self.blocks.set(&self.stream, &places(table))?;
-        self.kernels.check(&self.stream, &self.memory, &self.blocks, pattern)
+        self.kernels.check(&mut self.scratch, &self.stream, &self.memory, &self.blocks, pattern)
     }
 }

@@ -1,11 +1,14 @@
 //! Between the blocks of a GPU pool and a ring of pinned slots: pack and copy out, copy in and unpack, stages
 //! overlapped. Nothing is allocated after `new`.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
 
-use super::blocks::{Kernels, Piece, Table};
+use anyhow::{Result, ensure};
+use prefab_contract::transfer::Run;
+
+use super::blocks::{At, Kernels, Piece, Table};
 use super::gpu::Gpu;
-use super::memory::{DeviceMemory, PinnedMemory};
+use super::memory::{DeviceMemory, HostMemory};
 use super::stream::{Mark, Stream};
 
 /// One more than the stages of a lane, so that each stage always has a slot of its own.
@@ -49,7 +52,8 @@ pub(crate) enum Direction {
     In,
 }
 
-/// Cuts runs of the pool (offset, bytes) into pieces and pieces into batches; clears and fills the two lists.
+/// Cuts runs of the pool (offset, bytes) into pieces and pieces into batches; clears and fills the two lists. Offsets in a slot
+/// count from its begin, so that a batch fits any slot.
 ///
 /// # Errors
 /// A run that is no multiple of 16 bytes.
@@ -62,23 +66,18 @@ pub(crate) fn plan(
 ) -> Result<()> {
     pieces.clear();
     batches.clear();
-    let (mut batch, mut slot) = (Batch { first: 0, count: 0, bytes: 0 }, 0_u64);
+    let mut batch = Batch { first: 0, count: 0, bytes: 0 };
     for (offset, bytes) in runs {
-        ensure!(
-            offset.is_multiple_of(16) && bytes.is_multiple_of(16),
-            "found a run of {bytes} bytes at {offset}, expected multiples of 16; GPU memory needs blocks of a multiple of \
-             16 bytes"
-        );
+        check_multiple(offset, bytes)?;
         let mut done = 0;
         while done < bytes {
             if batch.bytes == slot_bytes {
                 batches.push(batch);
                 batch = Batch { first: pieces.len() as u64, count: 0, bytes: 0 };
-                slot += 1;
             }
             let take = (bytes - done).min(MAX_PIECE_BYTES).min(slot_bytes - batch.bytes);
             let in_pool = offset + done;
-            let in_ring = slot % SLOTS as u64 * slot_bytes + batch.bytes;
+            let in_ring = batch.bytes;
             let (from, to) = match direction {
                 Direction::Out => (in_pool, in_ring),
                 Direction::In => (in_ring, in_pool),
@@ -95,84 +94,163 @@ pub(crate) fn plan(
     Ok(())
 }
 
-/// A slab on the device and a pinned ring of equal slots, with the streams and marks of both stages.
+/// Runs between two pools as pieces, the long ones cut.
+///
+/// # Errors
+/// A run that is no multiple of 16 bytes.
+pub(crate) fn pieces_of(runs: &[Run]) -> Result<Vec<Piece>> {
+    let mut pieces = Vec::with_capacity(runs.len());
+    for &Run { source_offset, destination_offset, bytes } in runs {
+        check_multiple(source_offset | destination_offset, bytes)?;
+        let mut done = 0;
+        while done < bytes {
+            let take = (bytes - done).min(MAX_PIECE_BYTES);
+            pieces.push(Piece { from: source_offset + done, to: destination_offset + done, bytes: take });
+            done += take;
+        }
+    }
+    Ok(pieces)
+}
+
+fn check_multiple(offset: u64, bytes: u64) -> Result<()> {
+    ensure!(
+        offset.is_multiple_of(16) && bytes.is_multiple_of(16),
+        "found a run of {bytes} bytes at {offset}, expected multiples of 16; GPU memory needs blocks of a multiple of \
+         16 bytes"
+    );
+    Ok(())
+}
+
+/// What moves between pool and ring, in one direction and by one table after another.
 pub(crate) struct Lane {
     slot_bytes: u64,
     kernels: Stream,
     /// Two, so that the next copy is queued at the link's engine while one runs.
     copies: [Stream; 2],
     slab: DeviceMemory,
-    ring: PinnedMemory,
-    table: Table<Piece>,
-    /// The kernel's work on each slot.
-    moved: Vec<Mark>,
-    /// The copy's work on each slot.
-    copied: Vec<Mark>,
+    slots: Vec<Slot>,
+    /// From here on the clock of this lane counts.
+    epoch: Mark,
+    kernel_work: Work,
+    copy_work: Work,
+}
+
+/// When a slot's work began and was done.
+struct Slot {
+    kernel_begin: Mark,
+    /// The kernel's work on the slot.
+    moved: Mark,
+    copy_begin: Mark,
+    /// The copy's work on the slot.
+    copied: Mark,
+}
+
+/// How long one kind of work was under way, without counting twice what overlaps.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    busy: Duration,
+    /// Where the last of it ended, by the lane's clock.
+    end: Duration,
+}
+
+impl Work {
+    fn add(&mut self, begin: Duration, end: Duration) {
+        self.busy += end.saturating_sub(begin.max(self.end));
+        self.end = self.end.max(end);
+    }
+}
+
+/// What a batch is moved with.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a, H> {
+    /// The kernels of the pool's GPU.
+    pub(crate) kernels: &'a Kernels,
+    /// The blocks.
+    pub(crate) pool: &'a DeviceMemory,
+    /// The memory that the ring lies in.
+    pub(crate) host: &'a H,
+    /// Where it begins there.
+    pub(crate) ring: u64,
+    /// Where the batch's pieces lie.
+    pub(crate) table: &'a Table<Piece>,
 }
 
 impl Lane {
-    /// A lane for requests of at most `max_pieces` pieces, by slots of this size.
+    /// A lane with slots of this size.
     ///
     /// # Errors
-    /// The device or the host has no room.
-    pub(crate) fn new(gpu: &Gpu, slot_bytes: u64, max_pieces: u64) -> Result<Self> {
-        let marks = || (0..SLOTS).map(|_| Mark::new(gpu)).collect::<Result<Vec<_>>>();
-        let bytes = SLOTS as u64 * slot_bytes;
+    /// The device has no room.
+    pub(crate) fn new(gpu: &Gpu, slot_bytes: u64) -> Result<Self> {
+        let slot = |_| -> Result<Slot> {
+            let mark = || Mark::new(gpu);
+            Ok(Slot { kernel_begin: mark()?, moved: mark()?, copy_begin: mark()?, copied: mark()? })
+        };
         Ok(Self {
             slot_bytes,
             kernels: Stream::new(gpu)?,
             copies: [Stream::new(gpu)?, Stream::new(gpu)?],
-            slab: DeviceMemory::new(gpu, bytes)?,
-            ring: PinnedMemory::new(gpu, bytes)?,
-            table: Table::with_capacity(gpu, max_pieces)?,
-            moved: marks()?,
-            copied: marks()?,
+            slab: DeviceMemory::new(gpu, SLOTS as u64 * slot_bytes)?,
+            slots: (0..SLOTS).map(slot).collect::<Result<_>>()?,
+            epoch: Mark::new(gpu)?,
+            kernel_work: Work::default(),
+            copy_work: Work::default(),
         })
     }
 
-    /// The pinned ring; slot `n` begins at `n` times the slot's bytes.
-    pub(crate) fn ring(&self) -> &PinnedMemory {
-        &self.ring
+    /// The stream of the lane's kernels, by which tables reach the device.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.kernels
     }
 
-    /// Puts a request's table on the device, before its clock runs.
+    /// Begins the lane's clock anew, while nothing is under way: its resolution falls with its age.
     ///
     /// # Errors
-    /// More pieces than the lane was made for.
-    pub(crate) fn set_table(&mut self, pieces: &[Piece]) -> Result<()> {
-        self.table.set(&self.kernels, pieces)
+    /// The driver refuses.
+    pub(crate) fn restart_clock(&mut self) -> Result<()> {
+        (self.kernel_work.end, self.copy_work.end) = (Duration::ZERO, Duration::ZERO);
+        Ok(self.epoch.set(&self.kernels)?)
     }
 
     /// Starts packing a batch and copying it to its slot. The slot's last content was sent.
     ///
     /// # Errors
     /// The driver refuses.
-    pub(crate) fn start_out(&self, kernels: &Kernels, pool: &DeviceMemory, slot: usize, batch: Batch) -> Result<()> {
+    pub(crate) fn start_out<H: HostMemory>(&self, way: Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
+        let (marks, at) = (&self.slots[slot], self.offset(slot));
         // The slab's slot is free when its last copy is done.
-        self.kernels.wait_for(&self.copied[slot])?;
-        kernels.move_pieces(&self.kernels, pool, &self.slab, &self.table, batch.first, batch.count)?;
-        self.moved[slot].set(&self.kernels)?;
+        self.kernels.wait_for(&marks.copied)?;
+        marks.kernel_begin.set(&self.kernels)?;
+        let (from, to) = (At { memory: way.pool, offset: 0 }, At { memory: &self.slab, offset: at });
+        way.kernels.move_pieces(&self.kernels, from, to, way.table, batch.first, batch.count)?;
+        marks.moved.set(&self.kernels)?;
         let copies = &self.copies[slot % 2];
-        copies.wait_for(&self.moved[slot])?;
-        let at = slot as u64 * self.slot_bytes;
-        copies.to_host(&self.slab, at, &self.ring, at, batch.bytes)?;
-        Ok(self.copied[slot].set(copies)?)
+        copies.wait_for(&marks.moved)?;
+        marks.copy_begin.set(copies)?;
+        copies.to_host(&self.slab, at, way.host, way.ring + at, batch.bytes)?;
+        Ok(marks.copied.set(copies)?)
     }
 
     /// Starts copying a slot in and unpacking it. The slot was received whole.
     ///
     /// # Errors
     /// The driver refuses.
-    pub(crate) fn start_in(&self, kernels: &Kernels, pool: &DeviceMemory, slot: usize, batch: Batch) -> Result<()> {
+    pub(crate) fn start_in<H: HostMemory>(&self, way: Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
+        let (marks, at) = (&self.slots[slot], self.offset(slot));
         // The slab's slot is free when its last content was unpacked.
         let copies = &self.copies[slot % 2];
-        copies.wait_for(&self.moved[slot])?;
-        let at = slot as u64 * self.slot_bytes;
-        copies.to_device(&self.ring, at, &self.slab, at, batch.bytes)?;
-        self.copied[slot].set(copies)?;
-        self.kernels.wait_for(&self.copied[slot])?;
-        kernels.move_pieces(&self.kernels, &self.slab, pool, &self.table, batch.first, batch.count)?;
-        Ok(self.moved[slot].set(&self.kernels)?)
+        copies.wait_for(&marks.moved)?;
+        marks.copy_begin.set(copies)?;
+        copies.to_device(way.host, way.ring + at, &self.slab, at, batch.bytes)?;
+        marks.copied.set(copies)?;
+        self.kernels.wait_for(&marks.copied)?;
+        marks.kernel_begin.set(&self.kernels)?;
+        let (from, to) = (At { memory: &self.slab, offset: at }, At { memory: way.pool, offset: 0 });
+        way.kernels.move_pieces(&self.kernels, from, to, way.table, batch.first, batch.count)?;
+        Ok(marks.moved.set(&self.kernels)?)
+    }
+
+    fn offset(&self, slot: usize) -> u64 {
+        slot as u64 * self.slot_bytes
     }
 
     /// Whether the pinned slot is free of copies: after `start_out` it can be sent, after `start_in` received into.
@@ -180,7 +258,31 @@ impl Lane {
     /// # Errors
     /// The work before it failed.
     pub(crate) fn is_copied(&self, slot: usize) -> Result<bool> {
-        Ok(self.copied[slot].is_done()?)
+        Ok(self.slots[slot].copied.is_done()?)
+    }
+
+    /// Whether the kernel is done with the slot: after `start_in` its blocks are in their places.
+    ///
+    /// # Errors
+    /// The work before it failed.
+    pub(crate) fn is_moved(&self, slot: usize) -> Result<bool> {
+        Ok(self.slots[slot].moved.is_done()?)
+    }
+
+    /// Takes note of how long the work on a slot took, whose copy and kernel are both done.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(crate) fn account(&mut self, slot: usize) -> Result<()> {
+        let Slot { kernel_begin, moved, copy_begin, copied } = &self.slots[slot];
+        self.kernel_work.add(kernel_begin.since(&self.epoch)?, moved.since(&self.epoch)?);
+        self.copy_work.add(copy_begin.since(&self.epoch)?, copied.since(&self.epoch)?);
+        Ok(())
+    }
+
+    /// How long kernels and copies were at work since this was asked last.
+    pub(crate) fn take_work(&mut self) -> (Duration, Duration) {
+        (std::mem::take(&mut self.kernel_work.busy), std::mem::take(&mut self.copy_work.busy))
     }
 
     /// Waits until the pinned slot is free of copies.
@@ -188,18 +290,7 @@ impl Lane {
     /// # Errors
     /// The work before it failed.
     pub(crate) fn wait_copied(&self, slot: usize) -> Result<()> {
-        Ok(self.copied[slot].wait()?)
-    }
-
-    /// Copies a slot to the same slot of another lane, as a wire would. No copy may be under way in either.
-    ///
-    /// # Errors
-    /// More bytes than a slot has.
-    pub(crate) fn hand_over(&mut self, slot: usize, bytes: u64, to: &mut Self) -> Result<()> {
-        ensure!(bytes <= self.slot_bytes, "found {bytes} bytes, expected at most the {} of a slot", self.slot_bytes);
-        let (at, bytes) = (slot * usize::try_from(self.slot_bytes)?, usize::try_from(bytes)?);
-        to.ring.bytes()[at..at + bytes].copy_from_slice(&self.ring.bytes()[at..at + bytes]);
-        Ok(())
+        Ok(self.slots[slot].copied.wait()?)
     }
 
     /// Waits until every block is in its place.
@@ -211,6 +302,13 @@ impl Lane {
             copies.synchronize()?;
         }
         Ok(self.kernels.synchronize()?)
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // Copies that are still under way would write into a ring that is gone.
+        let _at_the_end = self.finish();
     }
 }
 
@@ -231,10 +329,10 @@ mod tests {
             assert_eq!(batches.iter().map(|batch| batch.bytes).sum::<u64>(), total);
             assert!(batches[..batches.len() - 1].iter().all(|batch| batch.bytes == SLOT_BYTES));
             let (mut next, mut at_ring) = (0, 0);
-            for (number, batch) in (0_u64..).zip(&batches) {
+            for batch in &batches {
                 assert_eq!(batch.first, next);
                 next += batch.count;
-                at_ring = number % SLOTS as u64 * SLOT_BYTES;
+                at_ring = 0;
                 let own = &pieces[usize::try_from(batch.first).unwrap()..usize::try_from(next).unwrap()];
                 for piece in own {
                     let in_ring = if direction == Direction::Out { piece.to } else { piece.from };
@@ -246,6 +344,15 @@ mod tests {
             assert_eq!(next, pieces.len() as u64);
             assert_ne!(at_ring, 0);
         }
+    }
+
+    #[test]
+    fn work_that_overlaps_counts_once() {
+        let mut work = Work::default();
+        for (begin, end) in [(1, 5), (2, 6), (6, 7), (20, 30), (21, 25)] {
+            work.add(Duration::from_micros(begin), Duration::from_micros(end));
+        }
+        assert_eq!(work.busy, Duration::from_micros(16));
     }
 
     #[test]

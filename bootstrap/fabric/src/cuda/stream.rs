@@ -9,13 +9,16 @@ use cudarc::driver::sys;
 
 use super::fault::{Fault, Named};
 use super::gpu::Gpu;
-use super::memory::{DeviceMemory, PinnedMemory};
+use super::memory::{DeviceMemory, HostMemory};
 
 /// Work that a device does in order.
 pub(crate) struct Stream {
     pub(super) gpu: Gpu,
     pub(super) handle: sys::CUstream,
 }
+
+// SAFETY: the driver's calls may come from any thread, and each that needs the context binds it first.
+unsafe impl Send for Stream {}
 
 impl Stream {
     /// A stream that waits for no other.
@@ -42,6 +45,7 @@ impl Stream {
     /// # Errors
     /// The driver refuses.
     pub(crate) fn wait_for(&self, mark: &Mark) -> Result<(), Fault> {
+        self.gpu.bind()?;
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: stream and event live.
         unsafe { stream::wait_event(self.handle, mark.handle, flags) }.named("cuStreamWaitEvent")
@@ -55,12 +59,13 @@ impl Stream {
         &self,
         from: &DeviceMemory,
         at: u64,
-        to: &PinnedMemory,
+        to: &impl HostMemory,
         there: u64,
         bytes: u64,
     ) -> Result<()> {
         let source = from.address(at, bytes)?;
         let destination = to.address(there, bytes)?;
+        self.gpu.bind()?;
         // SAFETY: both ranges were checked, and both memories wait for the device before they are freed.
         let result = unsafe {
             sys::cuMemcpyDtoHAsync_v2(destination.as_ptr().cast(), source, usize::try_from(bytes)?, self.handle)
@@ -74,7 +79,7 @@ impl Stream {
     /// A range outside its memory, or the driver refuses.
     pub(crate) fn to_device(
         &self,
-        from: &PinnedMemory,
+        from: &impl HostMemory,
         at: u64,
         to: &DeviceMemory,
         there: u64,
@@ -82,6 +87,7 @@ impl Stream {
     ) -> Result<()> {
         let source = from.address(at, bytes)?;
         let destination = to.address(there, bytes)?;
+        self.gpu.bind()?;
         // SAFETY: both ranges were checked, and both memories wait for the device before they are freed.
         let result = unsafe {
             sys::cuMemcpyHtoDAsync_v2(destination, source.as_ptr().cast(), usize::try_from(bytes)?, self.handle)
@@ -95,6 +101,7 @@ impl Stream {
     /// A range outside its memory, or the driver refuses.
     pub(crate) fn within(&self, from: &DeviceMemory, at: u64, to: &DeviceMemory, there: u64, bytes: u64) -> Result<()> {
         let (source, destination) = (from.address(at, bytes)?, to.address(there, bytes)?);
+        self.gpu.bind()?;
         // SAFETY: both ranges were checked, and cuMemFree waits for the device.
         let result = unsafe { memcpy_dtod_async(destination, source, usize::try_from(bytes)?, self.handle) };
         Ok(result.named("cuMemcpyDtoDAsync")?)
@@ -136,6 +143,9 @@ pub(crate) struct Mark {
     handle: sys::CUevent,
 }
 
+// SAFETY: as for streams.
+unsafe impl Send for Mark {}
+
 impl Mark {
     /// A mark that takes times, in no stream yet.
     ///
@@ -152,6 +162,7 @@ impl Mark {
     /// # Errors
     /// The driver refuses.
     pub(crate) fn set(&self, stream: &Stream) -> Result<(), Fault> {
+        self.gpu.bind()?;
         // SAFETY: both live.
         unsafe { event::record(self.handle, stream.handle) }.named("cuEventRecord")
     }

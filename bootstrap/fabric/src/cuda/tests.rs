@@ -2,12 +2,12 @@
 
 use prefab_contract::transfer::{Descriptor, Scatter, Shape};
 
-use super::blocks::{Block, Kernels, Piece, Table, places, sources};
+use super::blocks::{At, Block, Kernels, Piece, Scratch, Table, places, sources};
 use super::gpu::Gpu;
 use super::library;
 use super::memory::DeviceMemory;
 use super::one_request::request;
-use super::staging::{Direction, Lane, SLOTS, plan, slot_bytes};
+use super::staged::Staged;
 use super::stream::Stream;
 use crate::pattern::Pattern;
 
@@ -20,6 +20,7 @@ struct Moved {
     destination: DeviceMemory,
     blocks: Table<Block>,
     table: Vec<Descriptor>,
+    scratch: Scratch,
 }
 
 fn moved(block_bytes: u64, blocks: u64, fragmentation_ppm: u32) -> Moved {
@@ -37,37 +38,21 @@ fn moved(block_bytes: u64, blocks: u64, fragmentation_ppm: u32) -> Moved {
     kernels.poison(&stream, &destination, &blocks).unwrap();
     stream.synchronize().unwrap();
 
-    let slot = slot_bytes(shape.payload_bytes());
-    let (mut pieces, mut batches) = (Vec::new(), Vec::new());
-    plan(Direction::Out, slot, runs.iter().map(|run| (run.source_offset, run.bytes)), &mut pieces, &mut batches)
-        .unwrap();
-    let mut outbound = Lane::new(&gpu, slot, pieces.len() as u64).unwrap();
-    outbound.set_table(&pieces).unwrap();
-    plan(Direction::In, slot, runs.iter().map(|run| (run.destination_offset, run.bytes)), &mut pieces, &mut batches)
-        .unwrap();
-    let mut inbound = Lane::new(&gpu, slot, pieces.len() as u64).unwrap();
-    inbound.set_table(&pieces).unwrap();
-    for (number, &batch) in batches.iter().enumerate() {
-        let slot = number % SLOTS;
-        outbound.start_out(&kernels, &source, slot, batch).unwrap();
-        outbound.wait_copied(slot).unwrap();
-        inbound.wait_copied(slot).unwrap();
-        outbound.hand_over(slot, batch.bytes, &mut inbound).unwrap();
-        inbound.start_in(&kernels, &destination, slot, batch).unwrap();
-    }
-    inbound.finish().unwrap();
-    Moved { stream, kernels, destination, blocks, table }
+    let mut staged = Staged::new(&gpu, shape.payload_bytes(), shape.descriptors() + (8 << 10)).unwrap();
+    staged.plan(&runs).unwrap();
+    staged.carry(&kernels, &source, &destination).unwrap();
+    Moved { stream, kernels, destination, blocks, table, scratch: Scratch::new(&gpu).unwrap() }
 }
 
 impl Moved {
     fn check(&mut self) -> (u64, Option<u64>) {
-        self.kernels.check(&self.stream, &self.destination, &self.blocks, PATTERN).unwrap()
+        self.kernels.check(&mut self.scratch, &self.stream, &self.destination, &self.blocks, PATTERN).unwrap()
     }
 
     /// Writes bytes of the destination from this side.
     fn overwrite(&mut self, offset: u64, bytes: &[u8]) {
         let mut here = super::memory::PinnedMemory::new(&self.destination.gpu, bytes.len() as u64).unwrap();
-        here.bytes().copy_from_slice(bytes);
+        here.bytes().unwrap().copy_from_slice(bytes);
         self.stream.to_device(&here, 0, &self.destination, offset, bytes.len() as u64).unwrap();
         self.stream.synchronize().unwrap();
     }
@@ -76,7 +61,7 @@ impl Moved {
         let mut here = super::memory::PinnedMemory::new(&self.destination.gpu, bytes).unwrap();
         self.stream.to_host(&self.destination, offset, &here, 0, bytes).unwrap();
         self.stream.synchronize().unwrap();
-        here.bytes().to_vec()
+        here.bytes().unwrap().to_vec()
     }
 }
 
@@ -141,15 +126,16 @@ fn on_gpu_too_much_memory_and_rows_outside_are_refused() {
 
     let (stream, kernels) = (Stream::new(&gpu).unwrap(), Kernels::load(&gpu).unwrap());
     let memory = DeviceMemory::new(&gpu, 4096).unwrap();
+    let at = At { memory: &memory, offset: 0 };
     let mut table = Table::with_capacity(&gpu, 2).unwrap();
     for wrong in [Piece { from: 4096, to: 0, bytes: 16 }, Piece { from: 0, to: 4081 & !15, bytes: 32 }] {
         table.set(&stream, &[wrong]).unwrap();
-        let error = kernels.move_pieces(&stream, &memory, &memory, &table, 0, 1).unwrap_err().to_string();
+        let error = kernels.move_pieces(&stream, at, at, &table, 0, 1).unwrap_err().to_string();
         assert!(error.contains("inside the 4096 bytes of GPU memory"), "{error}");
     }
     assert!(table.set(&stream, &[Piece { from: 8, to: 0, bytes: 16 }]).is_err());
     let whole = Piece { from: 0, to: 0, bytes: 16 };
     assert!(table.set(&stream, &[whole; 3]).is_err());
     table.set(&stream, &[whole; 2]).unwrap();
-    assert!(kernels.move_pieces(&stream, &memory, &memory, &table, 1, 2).is_err());
+    assert!(kernels.move_pieces(&stream, at, at, &table, 1, 2).is_err());
 }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Operation, Stage, Start, Waiting};
+use prefab_contract::engine::{CaseSpec, Memory, Operation, Stage, Start, Waiting};
 
 use super::opening::TargetEnd;
 use crate::control::{Control, Message};
 use crate::cpu_time::process_cpu_ns;
 use crate::fault::spoil;
 use crate::flow_plan::FlowPlan;
-use crate::pool_data::{prepare, verify};
+use crate::store::Store;
 use crate::transport::Served;
-use crate::transport::memory::Pool;
 use crate::transport::tables::holds_destination;
 use crate::watch::Watch;
 
@@ -21,7 +20,7 @@ pub(super) struct Case<'a> {
     pub(super) start: &'a Start,
     pub(super) case: &'a CaseSpec,
     pub(super) control: &'a mut Control,
-    pub(super) pool: &'a mut Pool,
+    pub(super) store: &'a mut Store,
     pub(super) end: &'a mut TargetEnd,
     pub(super) watch: &'a Arc<Watch>,
 }
@@ -56,6 +55,11 @@ impl Case<'_> {
                     ensure!(flow == number, "found a check of flow {flow}, expected {number}");
                     self.check(number, &plan, served, process_cpu_ns() - cpu_before)?;
                 }
+                Message::Link { bytes } => {
+                    self.watch.enter(Stage::Fill, bytes);
+                    let links = self.store.time_link(bytes)?;
+                    self.control.send(&Message::Linked { links })?;
+                }
                 Message::Finish {} => {
                     self.watch.enter(Stage::Finish, 0);
                     return Ok(());
@@ -65,11 +69,11 @@ impl Case<'_> {
         }
     }
 
-    /// Makes the data of a flow, and the tables of packed handles.
+    /// Makes the data of a flow, and the tables of handles that this end packs or places itself.
     fn prepare(&mut self, plan: &FlowPlan<'_>) -> Result<()> {
         self.watch.enter(Stage::Fill, plan.data_bytes());
-        prepare(self.case, false, self.pool, plan)?;
-        if self.case.operation == Operation::Packed {
+        self.store.prepare(self.case, false, plan)?;
+        if self.case.operation == Operation::Packed || self.case.memory == Memory::Gpu {
             (0..plan.handles()).try_for_each(|handle| self.end.streams.prepare(handle, &plan.runs(handle)))?;
         }
         // Until the flow begins the initiator makes its tables, and waits for other pairs.
@@ -82,24 +86,25 @@ impl Case<'_> {
         flow.begin(handles);
         self.watch.enter_transfer_of_peer();
         let ready = || self.control.send(&Message::Serving {});
-        self.end.streams.serve(self.pool.window(), &flow, ready)
+        self.end.streams.serve(self.store.window(), &flow, ready)
     }
 
     fn check(&mut self, number: u64, plan: &FlowPlan<'_>, served: Served, target_cpu_ns: u64) -> Result<()> {
         self.watch.enter(Stage::Check, plan.data_bytes());
         if holds_destination(self.case.operation, false) {
-            spoil(self.start.fault, number, self.case, self.pool, plan)?;
+            spoil(self.start.fault, number, self.case, self.store, plan)?;
         }
-        let blocks_verified = verify(self.case, false, self.pool, plan)?;
-        self.control.send(&Message::Checked { target_bytes: served.bytes, target_cpu_ns, blocks_verified })
+        let blocks_verified = self.store.verify(self.case, false, plan)?;
+        let stages = self.end.streams.take_stages();
+        self.control.send(&Message::Checked { target_bytes: served.bytes, target_cpu_ns, blocks_verified, stages })
     }
 
     fn ceiling(&mut self, plan: &FlowPlan<'_>, waiting: Waiting, streams: u32) -> Result<()> {
         self.watch.enter(Stage::Fill, plan.data_bytes());
         self.end.loops.prepare(&plan.plain_runs(), streams)?;
-        prepare(self.case, false, self.pool, plan)?;
+        self.store.prepare(self.case, false, plan)?;
         self.watch.enter_transfer_of_peer();
         self.control.send(&Message::CeilingReady {})?;
-        self.end.loops.run(self.pool.window(), waiting, streams).map(drop).context("serving a plain loop")
+        self.end.loops.run(self.store.window(), waiting, streams).map(drop).context("serving a plain loop")
     }
 }

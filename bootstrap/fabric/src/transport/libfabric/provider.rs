@@ -107,7 +107,7 @@ impl Provider {
             Transport::Efa => Some(&EFA),
             Transport::EfaDirect => Some(&EFA_DIRECT),
             Transport::Null => Some(&NULL),
-            Transport::BuiltinTcp | Transport::BuiltinVm => None,
+            Transport::BuiltinTcp | Transport::BuiltinVm | Transport::Peer => None,
         }
     }
 

@@ -101,6 +101,7 @@ impl Facts {
             rx_cq_data: Some(self.receives),
             refused_options: self.traits.refused.clone(),
             rdma: is_emulated.map(|is| if is { Rdma::Emulated } else { Rdma::Hardware }),
+            ..PathFacts::default()
         }
     }
 
