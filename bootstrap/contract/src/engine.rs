@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use case::{
-    CaseSpec, Cut, GPU_ALIGNMENT, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory, MemoryPath, Mode, Schedule, Until,
+    CaseSpec, Cut, GPU_ALIGNMENT, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory,
+    MemoryPath, Mode, Schedule, Until,
 };
 pub use event::{Ceiling, Counter, Event, GpuLinks, Requests, Round, Stages, Steady, Waiting};
 pub use pair_key::PairKey;
@@ -33,6 +34,8 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// which mean the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+// One is made a process: its size is nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum Command {
     /// Run one case.
     Start(Start),
@@ -199,7 +202,10 @@ mod tests {
                 },
                 "found descriptors of 24 bytes in GPU memory, expected a multiple of 16",
             ),
-            (CaseSpec { memory_path: Some(MemoryPath::Staged), ..good.clone() }, "the memory path staged for host memory"),
+            (
+                CaseSpec { memory_path: Some(MemoryPath::Staged), ..good.clone() },
+                "the memory path staged for host memory",
+            ),
         ] {
             let error = case.validate().unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");

@@ -48,8 +48,7 @@ fn swap_blocks(seed: u64, pool: &mut Store, blocks: &[Descriptor]) -> Result<()>
         .filter(|other| other.bytes == one.bytes && other.destination_offset != one.destination_offset)
         .collect();
     let other = others.get(random.index_below(others.len().max(1))).context("found no second block to swap with")?;
-    let [first, second] =
-        [one, **other].map(|block| pool.read(block.destination_offset, block.bytes));
+    let [first, second] = [one, **other].map(|block| pool.read(block.destination_offset, block.bytes));
     pool.write(one.destination_offset, &second?)?;
     pool.write(other.destination_offset, &first?)
 }

@@ -136,7 +136,7 @@ mod tests {
             transport: Transport::BuiltinVm,
             operation: Operation::Read,
             memory: Memory::Host,
-        memory_path: None,
+            memory_path: None,
             shape,
             scatter: Scatter { fragmentation_ppm: 300_000, seed: 5 },
             mode,

@@ -127,7 +127,8 @@ impl CaseSpec {
             u64::from(MAX_TABLES),
         )?;
         if self.memory == Memory::Gpu
-            && let Some(class) = self.shape.classes.iter().find(|class| !class.descriptor_bytes.is_multiple_of(GPU_ALIGNMENT))
+            && let Some(class) =
+                self.shape.classes.iter().find(|class| !class.descriptor_bytes.is_multiple_of(GPU_ALIGNMENT))
         {
             return Err(ImpossibleCase(format!(
                 "found descriptors of {} bytes in GPU memory, expected a multiple of {GPU_ALIGNMENT}, which its kernels move \

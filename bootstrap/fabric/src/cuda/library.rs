@@ -104,7 +104,7 @@ pub(crate) fn load() -> Result<Driver, Unavailable> {
 }
 
 fn initialise() -> Result<Driver, Unavailable> {
-    let version = version().map_err(refused)?;
+    let version = version().map_err(|fault| refused(&fault))?;
     if version < LEAST_VERSION {
         return Err(Unavailable(format!(
             "found a driver for CUDA {}, expected {} or newer; install a driver of branch 525 or newer",
@@ -112,9 +112,9 @@ fn initialise() -> Result<Driver, Unavailable> {
             version_text(LEAST_VERSION)
         )));
     }
-    cudarc::driver::result::init().map_err(|error| refused(Fault::new("cuInit", error)))?;
+    cudarc::driver::result::init().map_err(|error| refused(&Fault::new("cuInit", error)))?;
     let devices = cudarc::driver::result::device::get_count();
-    let devices = devices.map_err(|error| refused(Fault::new("cuDeviceGetCount", error)))?;
+    let devices = devices.map_err(|error| refused(&Fault::new("cuDeviceGetCount", error)))?;
     if devices == 0 {
         return Err(Unavailable(
             "found a CUDA driver and no device; look at nvidia-smi and CUDA_VISIBLE_DEVICES".to_owned(),
@@ -132,7 +132,7 @@ fn version() -> Result<i32, Fault> {
 }
 
 /// What a person can do about the error of the first calls.
-fn refused(fault: Fault) -> Unavailable {
+fn refused(fault: &Fault) -> Unavailable {
     let action = match fault.name() {
         "CUDA_ERROR_NO_DEVICE" => "there is no GPU, or CUDA_VISIBLE_DEVICES hides it; look at nvidia-smi",
         "CUDA_ERROR_STUB_LIBRARY" => "the toolkit's stub was loaded; take its folder `stubs` out of LD_LIBRARY_PATH",
@@ -146,8 +146,10 @@ fn refused(fault: Fault) -> Unavailable {
 }
 
 fn has(symbol: &str) -> bool {
-    // SAFETY: only reached after `is_culib_present`, so the library loads; the symbol is looked up and not called.
-    unsafe { sys::culib().get::<*const c_void>(symbol.as_bytes()).is_ok() }
+    // SAFETY: only reached after `is_culib_present`, so that the library loads.
+    let library = unsafe { sys::culib() };
+    // SAFETY: the symbol is looked up and not called.
+    unsafe { library.get::<*const c_void>(symbol.as_bytes()) }.is_ok()
 }
 
 /// Why the loader did not take the library, in its own words.

@@ -16,9 +16,9 @@ use super::blocks::{At, Block, Kernels, Piece, Scratch, Table, places, sources};
 use super::gpu::Gpu;
 use super::library;
 use super::memory::{DeviceMemory, PinnedMemory};
-use super::staged::Staged;
 use super::one_request::request;
 use super::peer_limits::{PeerBed, PeerRound};
+use super::staged::Staged;
 use super::stream::{Mark, Stream};
 use crate::pattern::Pattern;
 

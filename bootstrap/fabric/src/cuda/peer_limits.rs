@@ -96,7 +96,8 @@ impl PeerBed {
             bed.kernels.move_pieces(&bed.stream, from, to, &bed.pieces, 0, bed.pieces.rows())
         })?;
         self.blocks.set(&self.stream, &places(&table))?;
-        let mut verdicts = vec![self.kernels.check(&mut self.scratch, &self.stream, &self.here, &self.blocks, pattern)?];
+        let mut verdicts =
+            vec![self.kernels.check(&mut self.scratch, &self.stream, &self.here, &self.blocks, pattern)?];
 
         let (table, runs, pattern) = self.table(round, 1);
         self.blocks.set(&self.stream, &sources(&table))?;

@@ -129,7 +129,8 @@ impl GpuPool {
     pub(crate) fn time_link(&mut self, bytes: u64) -> Result<(Duration, Duration)> {
         let at_once = self.ring.pool().length().min(self.memory.bytes());
         let parts = || (0..bytes.div_ceil(at_once)).map(|number| (bytes - number * at_once).min(at_once));
-        let to_host = self.timed(|| parts().try_for_each(|part| self.stream.to_host(&self.memory, 0, &self.ring, 0, part)));
+        let to_host =
+            self.timed(|| parts().try_for_each(|part| self.stream.to_host(&self.memory, 0, &self.ring, 0, part)));
         let to_device =
             self.timed(|| parts().try_for_each(|part| self.stream.to_device(&self.ring, 0, &self.memory, 0, part)));
         Ok((to_host?, to_device?))

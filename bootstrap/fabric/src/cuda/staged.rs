@@ -71,7 +71,7 @@ impl Staged {
             if number >= SLOTS {
                 lane.wait_copied(number % SLOTS)?;
             }
-            lane.start_out(self.outbound.way(kernels, source), number % SLOTS, batch)?;
+            lane.start_out(&self.outbound.way(kernels, source), number % SLOTS, batch)?;
         }
         lane.finish()
     }
@@ -86,7 +86,7 @@ impl Staged {
             if number >= SLOTS {
                 lane.wait_copied(number % SLOTS)?;
             }
-            lane.start_in(self.inbound.way(kernels, destination), number % SLOTS, batch)?;
+            lane.start_in(&self.inbound.way(kernels, destination), number % SLOTS, batch)?;
         }
         lane.finish()
     }
@@ -95,21 +95,16 @@ impl Staged {
     ///
     /// # Errors
     /// A device fault.
-    pub(super) fn carry(
-        &mut self,
-        kernels: &Kernels,
-        source: &DeviceMemory,
-        destination: &DeviceMemory,
-    ) -> Result<()> {
+    pub(super) fn carry(&mut self, kernels: &Kernels, source: &DeviceMemory, destination: &DeviceMemory) -> Result<()> {
         for number in 0..self.batches.len() {
             let (slot, batch) = (number % SLOTS, self.batches[number]);
-            self.outbound.lane.start_out(self.outbound.way(kernels, source), slot, batch)?;
+            self.outbound.lane.start_out(&self.outbound.way(kernels, source), slot, batch)?;
             self.outbound.lane.wait_copied(slot)?;
             self.inbound.lane.wait_copied(slot)?;
             let at = slot * usize::try_from(self.slot_bytes)?;
             let range = at..at + usize::try_from(batch.bytes)?;
             self.inbound.ring.bytes()?[range.clone()].copy_from_slice(&self.outbound.ring.bytes()?[range]);
-            self.inbound.lane.start_in(self.inbound.way(kernels, destination), slot, batch)?;
+            self.inbound.lane.start_in(&self.inbound.way(kernels, destination), slot, batch)?;
         }
         self.inbound.lane.finish()
     }

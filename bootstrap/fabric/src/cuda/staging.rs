@@ -161,7 +161,6 @@ impl Work {
 }
 
 /// What a batch is moved with.
-#[derive(Clone, Copy)]
 pub(crate) struct Way<'a, H> {
     /// The kernels of the pool's GPU.
     pub(crate) kernels: &'a Kernels,
@@ -215,7 +214,7 @@ impl Lane {
     ///
     /// # Errors
     /// The driver refuses.
-    pub(crate) fn start_out<H: HostMemory>(&self, way: Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
+    pub(crate) fn start_out<H: HostMemory>(&self, way: &Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
         let (marks, at) = (&self.slots[slot], self.offset(slot));
         // The slab's slot is free when its last copy is done.
         self.kernels.wait_for(&marks.copied)?;
@@ -234,7 +233,7 @@ impl Lane {
     ///
     /// # Errors
     /// The driver refuses.
-    pub(crate) fn start_in<H: HostMemory>(&self, way: Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
+    pub(crate) fn start_in<H: HostMemory>(&self, way: &Way<'_, H>, slot: usize, batch: Batch) -> Result<()> {
         let (marks, at) = (&self.slots[slot], self.offset(slot));
         // The slab's slot is free when its last content was unpacked.
         let copies = &self.copies[slot % 2];

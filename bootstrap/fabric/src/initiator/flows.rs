@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use prefab_contract::engine::{
-    CaseSpec, Ceiling, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start,
-};
+use prefab_contract::engine::{CaseSpec, Ceiling, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start};
 
 use super::opening::InitiatorEnd;
 use crate::commands::Commands;

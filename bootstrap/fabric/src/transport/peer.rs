@@ -75,7 +75,8 @@ impl GpuMemory {
     }
 }
 
-const ADVICE: &str = "expected CUDA IPC between two processes of one user in one container; use builtin-vm or builtin-tcp";
+const ADVICE: &str =
+    "expected CUDA IPC between two processes of one user in one container; use builtin-vm or builtin-tcp";
 
 /// What work between the two memories needs; each stream has its own.
 pub(crate) struct Between {

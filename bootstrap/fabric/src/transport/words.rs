@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::waiting::{Ready, Waiter};
 use super::LOOK_AROUND;
+use super::waiting::{Ready, Waiter};
 
 /// Bytes of a word.
 const WORD_BYTES: usize = 24;

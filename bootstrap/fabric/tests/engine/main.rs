@@ -2,8 +2,10 @@
 //! ends.
 
 mod cases;
+mod cuda_driver;
 mod ends;
 mod faults;
+mod gpu;
 mod libfabric;
 mod memory;
 mod pair;

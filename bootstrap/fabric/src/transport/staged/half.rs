@@ -176,8 +176,8 @@ impl Half {
             let table = self.handles[handle].table.as_ref().context("found a handle without a table")?;
             let way = Way { kernels: &self.kernels, pool: &self.pool, host: &window, ring: self.ring, table };
             match self.direction {
-                Direction::Out => self.lane.start_out(way, slot(self.started), batch)?,
-                Direction::In => self.lane.start_in(way, slot(self.started), batch)?,
+                Direction::Out => self.lane.start_out(&way, slot(self.started), batch)?,
+                Direction::In => self.lane.start_in(&way, slot(self.started), batch)?,
             }
             self.started += 1;
         }

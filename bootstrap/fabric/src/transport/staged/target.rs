@@ -23,6 +23,7 @@ pub(crate) struct StagedTarget {
     across: u64,
     /// What the initiator was told.
     able: u64,
+    told: u64,
     done: Served,
 }
 
@@ -31,7 +32,7 @@ impl StagedTarget {
     pub(crate) fn new(operation: Operation, half: Half, words: Words, wire: Box<dyn Target>) -> Self {
         let reads = operation == Operation::Read;
         let able = if reads { 0 } else { SLOTS as u64 };
-        let mut own = Self { reads, half, words, wire, across: 0, able, done: Served::default() };
+        let mut own = Self { reads, half, words, wire, across: 0, able, told: 0, done: Served::default() };
         own.half.allow(if reads { SLOTS as u64 } else { 0 });
         own
     }
@@ -60,6 +61,7 @@ struct Staging<'a> {
     words: &'a mut Words,
     across: &'a mut u64,
     able: &'a mut u64,
+    told: &'a mut u64,
     done: &'a mut Served,
 }
 
@@ -67,7 +69,11 @@ impl Staging<'_> {
     fn hear(&mut self) -> Result<()> {
         while let Some(word) = self.words.hear()? {
             match word {
-                Word::Request { handle } => self.half.post(usize::try_from(handle)?)?,
+                Word::Request { handle } => {
+                    // The initiator may know before this end that the handle's last posting is complete.
+                    self.count_off();
+                    self.half.post(usize::try_from(handle)?)?;
+                }
                 Word::Moved { batches } if batches > *self.across && batches <= self.half.known() => {
                     *self.across = batches;
                     self.half.allow(if self.reads { batches + SLOTS as u64 } else { batches });
@@ -87,16 +93,21 @@ impl Staging<'_> {
             self.words.say(Word::Able { batches: able })?;
             self.words.progressed();
         }
+        self.count_off();
+        if self.done.handles > *self.told && !self.reads {
+            self.words.say(Word::Done { handles: self.done.handles, bytes: self.done.bytes })?;
+        }
+        *self.told = self.done.handles;
+        Ok(())
+    }
+
+    /// Counts the handles that are complete here: those that were packed and fetched, or unpacked.
+    fn count_off(&mut self) {
         let complete = if self.reads { *self.across } else { self.half.moved() };
-        let before = *self.done;
         while let Some(posted) = self.half.complete(complete) {
             self.done.handles += 1;
             self.done.bytes += posted.bytes;
         }
-        if *self.done != before && !self.reads {
-            self.words.say(Word::Done { handles: self.done.handles, bytes: self.done.bytes })?;
-        }
-        Ok(())
     }
 }
 
@@ -106,16 +117,15 @@ impl Target for StagedTarget {
     }
 
     fn serve(&mut self, window: Window<'_>, flow: &Flow) -> Result<Served> {
-        let Self { reads, half, words, wire, across, able, done } = self;
+        let Self { reads, half, words, wire, across, able, told, done } = self;
         let before = *across;
         let slots = Flow::endless();
         // Each handle of a flow whose length is known is posted once, so that the wire ends by itself.
         slots.begin(flow.handles().and_then(|handles| half.batches_of_all(handles)));
         std::thread::scope(|scope| {
-            let serving = scope.spawn(|| {
-                wire.serve(window, &slots).inspect_err(|error| flow.break_off(&format!("{error:#}")))
-            });
-            let mut staging = Staging { reads: *reads, half, words, across, able, done };
+            let serving =
+                scope.spawn(|| wire.serve(window, &slots).inspect_err(|error| flow.break_off(&format!("{error:#}"))));
+            let mut staging = Staging { reads: *reads, half, words, across, able, told, done };
             let staged = StagedTarget::stage(&mut staging, window, flow);
             match &staged {
                 Ok(_) => slots.ends_after(*across - before),
