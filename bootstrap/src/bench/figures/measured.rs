@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::engine::{CaseSpec, Ceiling, Mode, Round, Waiting};
+use prefab_contract::engine::{CaseSpec, Ceiling, GpuLinks, Mode, Round, Stages, Steady, Transport, Waiting};
 
 use super::as_f64;
 use super::durations::{Durations, mean, median};
+use super::gpu::Staged;
 use crate::bench::pair::{Flow, Outcome};
 
 /// One pair of a case. The cold round is told apart and counts in no figure of it.
@@ -153,6 +154,61 @@ impl<'a> Measured<'a> {
                 ratio.map(|(requests, (ceiling, _))| requests * payload_bytes / ceiling).into_iter().collect()
             }
         }
+    }
+
+    /// What the stages took: of each round, or of the flow.
+    pub(super) fn staged(&self) -> Vec<Staged> {
+        let streams = f64::from(self.spec.streams);
+        match &self.kind {
+            Kind::Rounds(rounds) => {
+                let of = |round: &&Round| {
+                    Some(Staged {
+                        stages: round.stages?,
+                        links: round.links,
+                        loop_ns: round.ceiling_ns.iter().map(|run| run.duration_ns).min().map(as_f64),
+                        loop_requests: self.outstanding(),
+                        requests: self.outstanding(),
+                        elapsed_ns: as_f64(round.request_ns.max(1)),
+                        streams,
+                    })
+                };
+                rounds.iter().filter_map(of).collect()
+            }
+            Kind::Flow(flow) => {
+                let payload_bytes = as_f64(self.spec.shape.payload_bytes());
+                let of = |steady: &Steady| {
+                    let requests = as_f64(steady.flow_requests.max(1));
+                    Some(Staged {
+                        stages: steady.stages?,
+                        links: steady.links,
+                        loop_ns: self.ceiling().map(|(gb_per_s, _)| payload_bytes / gb_per_s),
+                        loop_requests: 1.0,
+                        requests,
+                        // The whole flow at the window's rate.
+                        elapsed_ns: requests / self.requests_per_ns()?,
+                        streams,
+                    })
+                };
+                flow.steady.iter().filter_map(of).collect()
+            }
+        }
+    }
+
+    /// Shares of the time in which kernels were at work.
+    pub(super) fn busy(&self, stage: fn(&Stages) -> u64) -> Vec<f64> {
+        self.staged().iter().map(|staged| staged.busy(stage)).collect()
+    }
+
+    /// GB a second of contiguous copies over a GPU's link.
+    pub(super) fn links_gb_per_s(&self, link: fn(&GpuLinks) -> u64) -> Vec<f64> {
+        let payload_bytes = self.spec.shape.payload_bytes();
+        self.staged().iter().filter_map(|staged| staged.link_gb_per_s(link, payload_bytes)).collect()
+    }
+
+    /// Shares of what the slowest stage allows; none where there is one stage only.
+    pub(super) fn staged_ratios(&self) -> Vec<f64> {
+        let is_staged = self.spec.transport != Transport::Peer;
+        self.staged().iter().filter(|_| is_staged).filter_map(Staged::ratio).collect()
     }
 
     /// Times after the end of a prefill, in nanoseconds.
