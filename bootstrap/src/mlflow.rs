@@ -1,6 +1,6 @@
 //! The record of the experiment: a report becomes runs of MLflow, through a spool that loses nothing and doubles nothing.
 //!
-//! [`Recording`] is what a benchmark holds; `fields` is the table of what is logged.
+//! [`Recording`] is what a benchmark holds; `record` makes its runs, `fields` is the table of what they say.
 
 mod check;
 mod connect;
@@ -10,6 +10,7 @@ mod fields;
 mod git;
 mod log;
 mod reach;
+mod record;
 mod recording;
 mod spool;
 mod sync;

@@ -1,9 +1,11 @@
 //! `prefab compare`.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::mlflow::{Reports, TargetOptions};
 use super::{Streams, report_files};
 use crate::exit::Exit;
 use crate::report::compare::{self, Comparison, Settings, Side, View, csv, text};
@@ -11,12 +13,12 @@ use crate::report::input::Unreadable;
 
 /// Hold runs against each other, with confidence intervals; of one run, its transports against TCP
 ///
-/// Each name is a side; a folder is one side with several runs. The first side is what the others are held against. Ends
-/// with 3 when something got worse beyond noise, and refuses to compare what was measured with unequal shapes.
+/// Each name is a side: a file, a folder, which is one side with several runs, or a run of MLflow: its id, `runs:/ID`,
+/// `ARN/runs/ID` or the address of its page. The first side is what the others are held against. Ends with 3 when something got worse beyond noise, and refuses to compare what was measured with unequal shapes.
 #[derive(Debug, Args)]
 pub(super) struct Compare {
-    /// Reports of `prefab-bootstrap bench --json`, or folders of them
-    #[arg(value_name = "FILE", required = true)]
+    /// Reports of `prefab-bootstrap bench --json`, folders of them, or runs of MLflow
+    #[arg(value_name = "FILE|RUN", required = true)]
     sides: Vec<PathBuf>,
     /// Smaller differences do not count, in percent
     #[arg(long, value_name = "PERCENT", default_value = "3", value_parser = percent)]
@@ -27,11 +29,13 @@ pub(super) struct Compare {
     /// Print CSV, a line a figure
     #[arg(long)]
     csv: bool,
+    #[command(flatten, next_help_heading = "Runs of MLflow")]
+    mlflow: TargetOptions,
 }
 
 impl Compare {
     pub(super) fn run(self, streams: &mut Streams<'_>) -> anyhow::Result<Exit> {
-        let sides = match sides(&self.sides) {
+        let sides = match sides(&self.sides, &mut Reports::of(&self.mlflow), streams.err) {
             Ok(sides) => sides,
             Err(refused) => return refuse(streams, &refused),
         };
@@ -62,12 +66,12 @@ fn exit(comparison: &Comparison) -> Exit {
 }
 
 /// # Errors
-/// Every file that cannot be used.
-fn sides(paths: &[PathBuf]) -> Result<Vec<Side>, Vec<Unreadable>> {
+/// Everything that cannot be used.
+fn sides(names: &[PathBuf], mlflow: &mut Reports<'_>, err: &mut dyn Write) -> Result<Vec<Side>, Vec<Unreadable>> {
     let mut sides = Vec::new();
     let mut refused = Vec::new();
-    for path in paths {
-        match side(path) {
+    for name in names {
+        match side(name, mlflow, err) {
             Ok(side) => sides.push(side),
             Err(more) => refused.extend(more),
         }
@@ -75,9 +79,9 @@ fn sides(paths: &[PathBuf]) -> Result<Vec<Side>, Vec<Unreadable>> {
     if refused.is_empty() { Ok(sides) } else { Err(refused) }
 }
 
-fn side(path: &Path) -> Result<Side, Vec<Unreadable>> {
-    let name = path.display().to_string();
-    let inputs = report_files::read(std::slice::from_ref(&path.to_owned()))?;
+fn side(named: &Path, mlflow: &mut Reports<'_>, err: &mut dyn Write) -> Result<Side, Vec<Unreadable>> {
+    let name = named.display().to_string();
+    let inputs = report_files::read(std::slice::from_ref(&named.to_owned()), mlflow, err)?;
     if inputs.benches.is_empty() {
         let cause = "found no benchmark report, expected one of `prefab-bootstrap bench --json`; name another file";
         return Err(vec![Unreadable { name, cause: cause.to_owned() }]);

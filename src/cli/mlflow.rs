@@ -8,7 +8,11 @@ use crate::exit::Exit;
 mod check;
 mod open;
 mod power;
+mod runs;
 mod target;
+
+pub(super) use runs::{Reports, RunName};
+pub(super) use target::TargetOptions;
 
 /// Look after the record of experiments: check, open, start, stop
 #[derive(Debug, Args)]

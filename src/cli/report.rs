@@ -7,18 +7,21 @@ use clap::Args;
 
 use super::folder::Folder;
 use super::instance_types::finding;
+use super::mlflow::{Reports, TargetOptions};
 use super::{Streams, report_files};
 use crate::exit::Exit;
 use crate::instance_types as catalogue;
+use crate::report::input::{Inputs, Unreadable};
 use crate::report::{self, Settings, html, markdown, terminal};
 
 /// Show what was measured: a page that opens from disk, the same as Markdown, and a summary here
 ///
-/// Reads reports of `prefab-bootstrap bench --json` and `check --json`; what a file holds says which it is.
+/// Reads reports of `prefab-bootstrap bench --json` and `check --json`, from files or from the runs of MLflow that keep them; what
+/// one holds says which it is.
 #[derive(Debug, Args)]
 pub(super) struct Report {
-    /// Reports, or folders of them
-    #[arg(value_name = "FILE", required = true)]
+    /// Reports, folders of them, or runs of MLflow by id or address
+    #[arg(value_name = "FILE|RUN", required = true)]
     files: Vec<PathBuf>,
     /// Check reports of the machines; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -32,6 +35,8 @@ pub(super) struct Report {
     /// The EC2 type of the nodes, where the report does not tell what their link carries
     #[arg(long, value_name = "TYPE")]
     instance_type: Option<String>,
+    #[command(flatten, next_help_heading = "Runs of MLflow")]
+    mlflow: TargetOptions,
 }
 
 impl Report {
@@ -45,18 +50,25 @@ impl Report {
             }
         };
         let settings = Settings { ttft_budget_ms: f64::from(self.ttft_budget_ms), instance_type };
-        write_with(streams, &paths, &self.output, settings)
+        let names = Names::of(&self.output)?;
+        let inputs = report_files::read(&paths, &mut Reports::of(&self.mlflow), streams.err);
+        write_with(streams, inputs, &self.output, names, settings)
     }
 }
 
 /// The report of another command's result.
 pub(super) fn write(streams: &mut Streams<'_>, paths: &[PathBuf], output: &Path) -> anyhow::Result<Exit> {
-    write_with(streams, paths, output, Settings::default())
+    write_with(streams, report_files::read_files(paths), output, Names::of(output)?, Settings::default())
 }
 
-fn write_with(streams: &mut Streams<'_>, paths: &[PathBuf], output: &Path, settings: Settings) -> anyhow::Result<Exit> {
-    let names = Names::of(output)?;
-    let inputs = match report_files::read(paths) {
+fn write_with(
+    streams: &mut Streams<'_>,
+    inputs: Result<Inputs, Vec<Unreadable>>,
+    output: &Path,
+    names: Names,
+    settings: Settings,
+) -> anyhow::Result<Exit> {
+    let inputs = match inputs {
         Ok(inputs) => inputs,
         Err(refused) => {
             refused.iter().try_for_each(|unreadable| writeln!(streams.err, "{unreadable}"))?;

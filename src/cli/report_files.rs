@@ -1,27 +1,63 @@
-//! Reports on disk: files, and folders of them.
+//! Reports by name: files, folders of them, and runs that MLflow keeps.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::mlflow::{Reports, RunName, TargetOptions};
 use crate::report::input::{Inputs, Unreadable};
 
-/// A larger file is no report that a person could look at.
+/// A larger document is no report that a person could look at.
 const MAX_BYTES: u64 = 512 << 20;
 
-/// Reads every file; of a folder those whose names end in `.json`, by name.
+/// Reads every report; of a folder the files whose names end in `.json`, by name. What no file is called may be a run. Findings
+/// of a spec that was to name the MLflow go to `err`.
 ///
 /// # Errors
-/// Every file that cannot be used, not the first one only.
-pub(super) fn read(paths: &[PathBuf]) -> Result<Inputs, Vec<Unreadable>> {
+/// Everything that cannot be used, not the first of it only.
+pub(super) fn read(
+    names: &[PathBuf],
+    mlflow: &mut Reports<'_>,
+    err: &mut dyn Write,
+) -> Result<Inputs, Vec<Unreadable>> {
     let mut inputs = Inputs::default();
     let mut refused = Vec::new();
-    for path in paths {
-        match files(path) {
-            Ok(files) => refused.extend(files.iter().filter_map(|file| add(&mut inputs, file).err())),
+    for name in names {
+        match found(name) {
+            Ok(Found::Files(files)) => refused.extend(files.iter().filter_map(|file| add(&mut inputs, file).err())),
+            Ok(Found::Run(run)) => {
+                let name = name.display().to_string();
+                let bytes = mlflow.read(&run, MAX_BYTES, err);
+                let added = bytes
+                    .map_err(|cause| Unreadable { name: name.clone(), cause })
+                    .and_then(|bytes| inputs.add(&name, &bytes));
+                refused.extend(added.err());
+            }
             Err(unreadable) => refused.push(unreadable),
         }
     }
     if refused.is_empty() { Ok(inputs) } else { Err(refused) }
+}
+
+/// As [`read`], of files of ours.
+pub(super) fn read_files(paths: &[PathBuf]) -> Result<Inputs, Vec<Unreadable>> {
+    read(paths, &mut Reports::of(&TargetOptions::default()), &mut std::io::sink())
+}
+
+/// What a name stands for.
+enum Found {
+    Files(Vec<PathBuf>),
+    Run(RunName),
+}
+
+fn found(name: &Path) -> Result<Found, Unreadable> {
+    if let (false, Some(text)) = (name.exists(), name.to_str()) {
+        let refuse = |cause| Unreadable { name: text.to_owned(), cause };
+        if let Some(run) = RunName::parse(text).map_err(refuse)? {
+            return Ok(Found::Run(run));
+        }
+    }
+    files(name).map(Found::Files)
 }
 
 /// The file, or the reports of a folder.
@@ -58,6 +94,8 @@ fn add(inputs: &mut Inputs, path: &Path) -> Result<(), Unreadable> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Unreadable {
-    let cause = format!("cannot be read: {error}; name a report of `prefab-bootstrap bench --json`");
+    let cause = format!(
+        "cannot be read: {error}; name a report of `prefab-bootstrap bench --json`, or a run of MLflow by its id or address"
+    );
     Unreadable { name: path.display().to_string(), cause }
 }

@@ -47,7 +47,7 @@ pub(super) fn operator() -> Vec<String> {
         .into_iter()
         .chain(["CreatePresignedMlflowTrackingServerUrl", "CreatePresignedMlflowAppUrl"])
         .chain(["StartMlflowTrackingServer", "StopMlflowTrackingServer"]);
-    let more = ["sagemaker-mlflow:DeleteRun", "s3:PutObject", "s3:DeleteObject"];
+    let more = ["sagemaker-mlflow:DeleteRun", "s3:PutObject", "s3:GetObject", "s3:DeleteObject"];
     let control = control.map(|action| format!("sagemaker:{action}"));
     node_role().into_iter().chain(control).chain(more.map(str::to_owned)).collect()
 }

@@ -143,10 +143,17 @@ pub(super) fn measured(folder: &Path) -> PathBuf {
 
 /// As [`measured`], of these operations.
 pub(super) fn measured_by(folder: &Path, operations: &str) -> PathBuf {
+    measured_with(folder, &["--op", operations, "--rounds", "20"])
+}
+
+/// A report of small cases, measured here and now with these options.
+pub(super) fn measured_with(folder: &Path, options: &[&str]) -> PathBuf {
     let report = folder.join("report.json");
     let output = Command::new(program())
-        .args(["bench", "--local", "--transport", "builtin-tcp", "--op", operations, "--tokens", "64"])
-        .args(["--rounds", "20", "--working-set", "0", "--no-ceilings", "--progress", "none", "--json"])
+        .args(["bench", "--local", "--transport", "builtin-tcp", "--tokens", "64", "--working-set", "0"])
+        .args(["--no-ceilings", "--progress", "none"])
+        .args(options)
+        .arg("--json")
         .arg(&report)
         .output()
         .expect("the node program");
@@ -195,8 +202,33 @@ pub(super) fn found_at(url: &str, experiment: &str) -> Vec<Value> {
     serde_json::from_str(&client.ask(&json!([url, experiment]).to_string())).expect("runs")
 }
 
-/// The files that wait.
+/// No figure of a run is there twice, and none of a series is missing: a point a round, or one at step 0.
+#[track_caller]
+pub(super) fn assert_each_point_once(run: &Value) {
+    for (metric, points) in run["points"].as_object().unwrap() {
+        let points = points.as_array().unwrap();
+        let expected = match metric.as_str() {
+            "rounds_us" => format!("{:.0}", run["metrics"]["rounds"].as_f64().unwrap()).parse().unwrap(),
+            // However many buckets there are, their requests are those of the case.
+            "latencies.requests" | "latencies.up_to_us" => points.len() as u64,
+            _ => 1,
+        };
+        let steps: Vec<u64> = points.iter().map(|point| point[0].as_u64().unwrap()).collect();
+        assert_eq!(steps, (0..expected).collect::<Vec<_>>(), "{metric} of {run}");
+        if metric == "latencies.requests" {
+            let requests: f64 = points.iter().map(|point| point[1].as_f64().unwrap()).sum();
+            assert_eq!(Some(requests), run["metrics"]["requests"].as_f64(), "{run}");
+        }
+    }
+}
+
+/// How many records wait.
 pub(super) fn waiting(spool: &Path) -> usize {
-    let is_record = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|end| end == "json");
-    fs::read_dir(spool).map_or(0, |files| files.flatten().filter(is_record).count())
+    records(spool).len()
+}
+
+/// The files of the records that wait; other files lie beside them.
+pub(super) fn records(spool: &Path) -> Vec<PathBuf> {
+    let files = fs::read_dir(spool).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
 }

@@ -4,8 +4,10 @@
 mod account;
 mod bed;
 mod by_arn;
+mod compared;
 mod connectivity;
 mod faults;
+mod leftovers;
 mod power;
 mod read_back;
 mod spooled;

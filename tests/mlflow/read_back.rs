@@ -1,22 +1,31 @@
 //! Every field that is documented is there.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
-use super::bed::{Way, ended, found, log, measured, sync, waiting};
+use super::bed::{Way, ended, found, log, measured, measured_with, records, sync, waiting};
 
+/// Rounds, and a steady flow, which has none.
 #[test]
 fn what_a_real_benchmark_measured_is_found_field_by_field() {
     let (folder, way) = (tempfile::tempdir().unwrap(), Way::open());
-    let report = measured(folder.path());
+    let rounds = measured(folder.path());
+    is_found_field_by_field(&rounds, &way, "fields of rounds");
+    let steady = measured_with(folder.path(), &["--mode", "steady", "--duration", "5"]);
+    is_found_field_by_field(&steady, &way, "fields of a flow");
+}
+
+fn is_found_field_by_field(report: &Path, way: &Way, experiment: &str) {
+    let folder = tempfile::tempdir().unwrap();
     let spool = folder.path().join("spool");
-    let output = log(&report, &way.url(), "fields", &spool).args(["--tag", "git=4f2a9c1"]).output().unwrap();
+    let output = log(report, &way.url(), experiment, &spool).args(["--tag", "git=4f2a9c1"]).output().unwrap();
     let (code, said) = ended(&output);
     assert_eq!((code, waiting(&spool)), (Some(0), 0), "{said}");
 
-    let measured: Value = serde_json::from_str(&fs::read_to_string(&report).unwrap()).unwrap();
-    let runs = found("fields");
+    let measured: Value = serde_json::from_str(&fs::read_to_string(report).unwrap()).unwrap();
+    let runs = found(experiment);
     let parents: Vec<&Value> = runs.iter().filter(|run| run["tags"]["mlflow.parentRunId"].is_null()).collect();
     let [parent] = parents[..] else { panic!("{} parents", parents.len()) };
     assert_eq!((&parent["status"], &parent["artifacts"][0]), (&"FINISHED".into(), &"report.json".into()));
@@ -33,8 +42,8 @@ fn what_a_real_benchmark_measured_is_found_field_by_field() {
             };
             let number = value.as_bool().map(|is_true| f64::from(u8::from(is_true))).or(value.as_f64());
             let is_there = value.is_null()
-                // Raw samples are in the report, which is a file of the parent.
-                || value.is_array()
+                || value.as_array().is_some_and(|list| is_list_there(run, name, list))
+                || value.as_object().is_some_and(|fields| are_fields_there(run, name, fields))
                 || run["params"][name] == *text
                 || run["tags"][name] == *text
                 || number.is_some_and(|number| run["metrics"][name].as_f64() == Some(number));
@@ -44,6 +53,40 @@ fn what_a_real_benchmark_measured_is_found_field_by_field() {
             assert!(value.is_null() || !run["tags"][format!("env.{name}")].is_null(), "{name}");
         }
     }
+}
+
+/// Numbers are points of a metric, buckets of one metric a field, counters a metric each.
+fn is_list_there(run: &Value, name: &str, list: &[Value]) -> bool {
+    let of = |field: &str| list.iter().map(|it| as_float(&it[field])).collect::<Vec<_>>();
+    match name {
+        "latencies" => {
+            ["up_to_us", "requests"].iter().all(|field| points(run, &format!("{name}.{field}")) == of(field))
+        }
+        "counters" => list.iter().all(|it| {
+            let key = ["side", "device", "name"].map(|part| it[part].as_str().unwrap());
+            points(run, &format!("{name}.{}", key.join("."))) == [as_float(&it["moved"])]
+        }),
+        _ => points(run, name) == list,
+    }
+}
+
+/// Fields of a field are tags of their own.
+fn are_fields_there(run: &Value, name: &str, fields: &serde_json::Map<String, Value>) -> bool {
+    fields.iter().all(|(field, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let tag = &run["tags"][format!("{name}.{field}")];
+        if value.is_null() { tag.is_null() } else { *tag == text }
+    })
+}
+
+/// MLflow's metrics are floating.
+fn as_float(number: &Value) -> Value {
+    number.as_f64().into()
+}
+
+/// The values of a metric's points, in the order of their steps.
+fn points(run: &Value, name: &str) -> Vec<Value> {
+    run["points"][name].as_array().into_iter().flatten().map(|point| point[1].clone()).collect()
 }
 
 /// K131: a param of 6,001 or 200,000 characters is shortened with a mark, and kept whole as a file.
@@ -78,11 +121,11 @@ fn k135_a_changed_param_makes_a_new_run_that_names_the_old_one() {
     way.breaks("internal", 0, 1000);
     let first = log(&report, &way.url(), "changed", &spool).args(["--within", "2"]).output().unwrap();
     assert_eq!(ended(&first).0, Some(5));
-    let file = fs::read_dir(&spool).unwrap().next().unwrap().unwrap().path();
-    let before = fs::read_to_string(&file).unwrap();
+    let [file] = &records(&spool)[..] else { panic!("{:?}", records(&spool)) };
+    let before = fs::read_to_string(file).unwrap();
     way.breaks("none", 0, 0);
     assert_eq!(ended(&sync(&spool).output().unwrap()).0, Some(0));
-    fs::write(&file, before.replace("\"kv-split\"", "\"block\"")).unwrap();
+    fs::write(file, before.replace("\"kv-split\"", "\"block\"")).unwrap();
     let (code, said) = ended(&sync(&spool).output().unwrap());
     assert_eq!(code, Some(0), "{said}");
     let runs = found("changed");

@@ -12,6 +12,11 @@ import sys
 from mlflow.tracking import MlflowClient
 
 
+def points(client, run, key):
+    """Step and value of each point, in the order of the steps."""
+    return sorted((point.step, point.value) for point in client.get_metric_history(run, key))
+
+
 def runs(url, name):
     client = MlflowClient(url)
     experiment, token, found = client.get_experiment_by_name(name), None, []
@@ -25,7 +30,7 @@ def runs(url, name):
                 "end_time": run.info.end_time,
                 "params": run.data.params,
                 "metrics": run.data.metrics,
-                "points": {key: len(client.get_metric_history(run.info.run_id, key)) for key in run.data.metrics},
+                "points": {key: points(client, run.info.run_id, key) for key in run.data.metrics},
                 "tags": run.data.tags,
                 "artifacts": [file.path for file in client.list_artifacts(run.info.run_id)],
             })

@@ -221,6 +221,9 @@ class Account(BaseHTTPRequestHandler):
         if f"s3:{action}" not in behaviour()["actions"]:
             text = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
             raise Refused(403, "", "", text.encode())
+        if self.command == "GET":
+            self.answer(200, self.stored(key), "application/octet-stream")
+            return
         self.store(key, body)
         self.answer(204 if self.command == "DELETE" else 200, b"")
 
@@ -231,6 +234,14 @@ class Account(BaseHTTPRequestHandler):
             raise Refused(400, "InvalidRequest", "a link carries its own signature and its own headers")
         self.store(key, body)
         self.answer(200, b"")
+
+    def stored(self, key):
+        path = os.path.join(FOLDER, "objects", *key.split("/"))
+        if not os.path.exists(path):
+            text = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
+            raise Refused(404, "", "", text.encode())
+        with open(path, "rb") as file:
+            return file.read()
 
     def store(self, key, body):
         path = os.path.join(FOLDER, "objects", *key.split("/"))

@@ -4,8 +4,7 @@ usage: mlflow_server.py FOLDER
 
 Everything that it keeps lies in FOLDER. The first line of standard output is the port, once the server answers. Lines of
 standard input: `kill` ends it as a power cut does, `start` starts it again on the same port and records; each is answered
-by `done`. The end of standard input ends everything: MLflow starts processes of its own, which outlive the first one, so
-the whole group is killed.
+by `done`. The end of standard input ends everything, and so does every other end of this process.
 """
 
 import os
@@ -19,6 +18,9 @@ import urllib.request
 FOLDER = sys.argv[1]
 MLFLOW = os.path.join(os.path.dirname(sys.executable), "mlflow")
 BOUND_SECONDS = 180
+# MLflow starts processes of its own, which outlive the first one, so the whole group is killed: when the first one ends, and
+# when nobody holds the other end of standard input any more, whatever became of them.
+GROUP = '("$@" < /dev/null; kill -9 0) & cat > /dev/null; kill -9 0'
 
 with socket.socket() as free:
     free.bind(("127.0.0.1", 0))
@@ -35,11 +37,11 @@ def start():
     }
     server = subprocess.Popen(
         [
-            MLFLOW, "server", "--host", "127.0.0.1", "--port", str(PORT), "--workers", "1",
+            "sh", "-c", GROUP, "sh", MLFLOW, "server", "--host", "127.0.0.1", "--port", str(PORT), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{FOLDER}/store.sqlite",
             "--artifacts-destination", f"{FOLDER}/artifacts", "--serve-artifacts",
         ],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=log, stderr=log, env=environment, start_new_session=True,
     )
     end = time.monotonic() + BOUND_SECONDS
     while time.monotonic() < end:

@@ -2,8 +2,8 @@
 //! servers by URL.
 //!
 //! [`address`] finds the server, [`limits`] cuts what it would refuse, [`client`] speaks of [`runs`] and their files,
-//! [`upload`] brings a whole record, once, whatever breaks on the way; [`check`] goes through all of it and says what is
-//! wrong.
+//! [`upload`] brings a whole record, once, whatever breaks on the way; [`record`] reads one back; [`check`] goes through all of
+//! it and says what is wrong.
 
 pub mod address;
 mod advice;
@@ -12,5 +12,6 @@ pub mod check;
 pub mod client;
 mod experiments;
 pub mod limits;
+pub mod record;
 pub mod runs;
 pub mod upload;

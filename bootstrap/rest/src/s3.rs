@@ -54,6 +54,15 @@ impl<'a> Bucket<'a> {
         Ok(self.signed.call(&self.request(Method::Get, key)?, self.scope(), cap)?.body)
     }
 
+    /// As [`Bucket::get`], tried once within `time`.
+    ///
+    /// # Errors
+    /// As [`Signed::call_once`].
+    pub fn get_once(&self, key: &str, cap: u64, time: Duration) -> Result<Vec<u8>> {
+        let request = self.request(Method::Get, key)?.within(time);
+        Ok(self.signed.call_once(&request, self.scope(), cap)?.body)
+    }
+
     /// An object's bytes if they have this digest.
     ///
     /// # Errors

@@ -115,13 +115,16 @@ fn hardware(cell: &Cell, operations: &[Operation], options: &Options, planned: &
         let (lacking, word) = match operation {
             Operation::Read => (planned.types_where(|expected| !expected.rdma_read), "RDMA read"),
             Operation::Write => (planned.types_where(|expected| !expected.rdma_write), "RDMA write"),
-            Operation::Packed => continue,
+            // A slot is one write with immediate data, which libfabric's own protocols can carry as messages.
+            Operation::Packed if transport == Transport::Efa => continue,
+            Operation::Packed => (planned.types_where(|expected| !expected.rdma_write), "RDMA write"),
         };
         if lacking.is_empty() || (options.emulated && transport == Transport::Efa) {
             continue;
         }
         let found = format!("{operation} over {transport} on {}, whose EFA has no {word}", lacking.join(", "));
-        let expected = "an operation that the devices of all planned nodes have, or --op packed, which needs none";
+        let expected =
+            "an operation that the devices of all planned nodes have, or --op packed over efa, which needs none";
         let action = match transport {
             Transport::Efa => "use another operation, or --emulated to measure libfabric's emulation of it",
             _ => "use another operation; efa-direct emulates nothing",

@@ -1,12 +1,11 @@
 //! What is logged: every field of a report, by a table. Pure.
 //!
 //! A case's params say what was asked for, its metrics what was measured, its tags how it ended; the environment's fields
-//! are tags of both runs, `env.<field>`. Fields that are null were not measured and are left out.
+//! are tags of both runs, `env.<field>`. Fields of fields have names of their own, so that each can be asked for. Fields that are
+//! null were not measured and are left out.
 
-use prefab_contract::bench_report::{BenchReport, Case, Ended};
-use prefab_contract::engine::Round;
+use prefab_contract::bench_report::{BenchReport, Case};
 use prefab_rest::mlflow::limits::{Metric, Pair};
-use prefab_rest::mlflow::upload::{Artifact, Record, RunRecord};
 use serde_json::Value;
 
 /// Fields of a case that are params, by their names in the report.
@@ -48,9 +47,13 @@ pub(super) const METRICS: &[&str] = &[
     "p99_us",
     "p999_us",
     "max_us",
+    "requests",
+    "window_s",
     "post_us_p50",
     "prep_us",
     "exposed_us",
+    "start_ms",
+    "load_ms",
     "first_transfer_ms",
     "registration_ms",
     "connect_ms",
@@ -77,129 +80,94 @@ pub(super) const METRICS: &[&str] = &[
 ];
 
 /// Fields that are tags.
-pub(super) const TAGS: &[&str] = &["path", "path_evidence", "provider", "fabric", "ended", "failure"];
+pub(super) const TAGS: &[&str] = &["path", "path_evidence", "provider", "waiting", "ceiling_kind", "ended", "failure"];
+
+/// Fields with fields of their own: tags, `<field>.<field of it>`.
+pub(super) const NESTED: &[&str] = &["facts"];
+
+/// Lists with an entry a counter of a device: metrics, `<field>.<side>.<device>.<name>`.
+pub(super) const COUNTERS: &[&str] = &["counters"];
+
+/// Lists of buckets: metrics with a point a bucket for each of its fields, `<field>.<field of it>`.
+pub(super) const BUCKETS: &[&str] = &["latencies"];
 
 /// Fields that are metrics with a point a round, in the order in which they ran.
 pub(super) const SERIES: &[&str] = &["rounds_us"];
 
-/// The most rounds of a case in its file of raw samples, taken evenly: a record stays some megabytes.
-const MOST_SAMPLES: usize = 2_000;
-
-/// Which benchmark it was, when it ran, and what only this machine knows.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Around {
-    /// What tells this benchmark from every other: the same at each attempt to log it.
-    pub(super) key: String,
-    /// Milliseconds since 1970.
-    pub(super) start_ms: i64,
-    /// Milliseconds since 1970.
-    pub(super) end_ms: i64,
-    /// Facts of the machine, `node.<fact>`, and tags of the user's.
-    pub(super) facts: Vec<Pair>,
-    /// The rounds of each case, as far as they are known.
-    pub(super) samples: Vec<Vec<Round>>,
+/// What was asked for.
+pub(super) fn params(case: &Case) -> Vec<Pair> {
+    pairs(&document(case), PARAMS)
 }
 
-impl Around {
-    /// A benchmark that began at this moment, milliseconds since 1970.
-    pub(super) fn at(start_ms: i64) -> Self {
-        Self { start_ms, end_ms: start_ms, ..Self::default() }
-    }
+/// How it ended, and which way the bytes took.
+pub(super) fn tags(case: &Case) -> Vec<Pair> {
+    let document = document(case);
+    let nested = NESTED.iter().flat_map(|name| prefixed(name, &document[*name]));
+    pairs(&document, TAGS).into_iter().chain(nested).collect()
 }
 
-/// The record of a report, whose text is `json`.
-pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around: &Around) -> Record {
-    let Around { key, start_ms, end_ms, facts, samples } = around;
-    let mut tags = environment(report);
-    tags.push(Pair::new("mlflow.source.name", "prefab-bootstrap"));
-    tags.extend(facts.iter().cloned());
-    let children = report.cases.iter().enumerate().map(|(number, case)| RunRecord {
-        key: format!("{key}-{number}"),
-        name: format!("{} {} {} tokens", case.transport, case.operation, case.prompt_tokens),
-        start_ms: *start_ms,
-        end_ms: *end_ms,
-        is_complete: case.ended == Ended::Complete && case.verified,
-        params: pairs(case, PARAMS),
-        // The moment of the start, because it is the same in each state of the record: a point with another one would be
-        // a second point.
-        metrics: metrics(case, *start_ms),
-        tags: pairs(case, TAGS).into_iter().chain(tags.iter().cloned()).collect(),
-        artifacts: samples.get(number).map(|rounds| raw(rounds)).into_iter().collect(),
-    });
-    let children: Vec<RunRecord> = children.collect();
-    let parent = RunRecord {
-        key: key.clone(),
-        name: format!("bench {} {} cases", report.environment.model, report.cases.len()),
-        start_ms: *start_ms,
-        end_ms: *end_ms,
-        is_complete: children.iter().all(|child| child.is_complete),
-        params: Vec::new(),
-        metrics: Vec::new(),
-        tags,
-        artifacts: vec![Artifact {
-            path: "report.json".to_owned(),
-            kind: "application/json".to_owned(),
-            text: json.to_owned(),
-        }],
-    };
-    Record { experiment: experiment.to_owned(), parent, children }
+/// What was measured, at one moment.
+pub(super) fn metrics(case: &Case, timestamp: i64) -> Vec<Metric> {
+    let document = document(case);
+    let single = METRICS.iter().filter_map(|name| Some(((*name).to_owned(), 0, number(&document[*name])?)));
+    let counters = COUNTERS.iter().flat_map(|name| counters(name, list(&document[*name])));
+    let series = SERIES.iter().flat_map(|name| points(name, list(&document[*name])));
+    let buckets = BUCKETS.iter().flat_map(|name| buckets(name, list(&document[*name])));
+    let all = single.chain(counters).chain(series).chain(buckets);
+    all.map(|(key, step, value)| Metric { key, value, timestamp, step }).collect()
 }
 
-/// The rounds of a case as the engine told them: one line a round, all times in nanoseconds.
-fn raw(rounds: &[Round]) -> Artifact {
-    let mut text = "round,prep_ns,post_ns,request_ns,exposed_ns,runs,initiator_bytes,target_bytes,initiator_cpu_ns,\
-                    target_cpu_ns,blocks_verified\n"
-        .to_owned();
-    let step = rounds.len().div_ceil(MOST_SAMPLES).max(1);
-    for round in rounds.iter().step_by(step) {
-        let exposed = round.exposed_ns.map(|ns| ns.to_string()).unwrap_or_default();
-        let Round { number, prep_ns, post_ns, request_ns, runs, initiator_bytes, target_bytes, .. } = round;
-        let Round { initiator_cpu_ns, target_cpu_ns, blocks_verified, .. } = round;
-        text.push_str(&format!(
-            "{number},{prep_ns},{post_ns},{request_ns},{exposed},{runs},{initiator_bytes},{target_bytes},\
-             {initiator_cpu_ns},{target_cpu_ns},{blocks_verified}\n"
-        ));
-    }
-    // The file's own name says where rounds are left out.
-    let path = if step == 1 { "samples.csv".to_owned() } else { format!("samples-every-{step}.csv") };
-    Artifact { path, kind: "text/csv".to_owned(), text }
+/// Where and with what it ran.
+pub(super) fn environment(report: &BenchReport) -> Vec<Pair> {
+    prefixed("env", &serde_json::to_value(&report.environment).unwrap_or_default()).collect()
 }
+
+/// Name, step and value.
+type Point = (String, i64, f64);
 
 fn document(case: &Case) -> Value {
     // A report that was read can be written.
     serde_json::to_value(case).unwrap_or_default()
 }
 
-fn pairs(case: &Case, names: &[&str]) -> Vec<Pair> {
-    let document = document(case);
-    let pair = |name: &&str| Some(Pair::new(name, text(&document[*name])?));
-    names.iter().filter_map(pair).collect()
+fn pairs(document: &Value, names: &[&str]) -> Vec<Pair> {
+    names.iter().filter_map(|name| Some(Pair::new(name, text(&document[*name])?))).collect()
 }
 
-fn metrics(case: &Case, timestamp: i64) -> Vec<Metric> {
-    let document = document(case);
-    let metric = |name: &&str| {
-        let value = match &document[*name] {
-            Value::Bool(is_true) => f64::from(u8::from(*is_true)),
-            value => value.as_f64()?,
-        };
-        Some(Metric { key: (*name).to_owned(), value, timestamp, step: 0 })
-    };
-    let point = |name: &str, step: usize, value: &Value| {
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
-        Some(Metric { key: name.to_owned(), value: value.as_f64()?, timestamp, step })
-    };
-    let points = |name: &'static str| {
-        let values = document[name].as_array().cloned().unwrap_or_default();
-        values.into_iter().enumerate().filter_map(move |(step, value)| point(name, step, &value)).collect::<Vec<_>>()
-    };
-    METRICS.iter().filter_map(metric).chain(SERIES.iter().flat_map(|name| points(name))).collect()
-}
-
-fn environment(report: &BenchReport) -> Vec<Pair> {
-    let document = serde_json::to_value(&report.environment).unwrap_or_default();
+/// The fields of a document as `<prefix>.<field>`.
+fn prefixed(prefix: &str, document: &Value) -> impl Iterator<Item = Pair> {
     let fields = document.as_object().into_iter().flatten();
-    fields.filter_map(|(name, value)| Some(Pair::new(&format!("env.{name}"), text(value)?))).collect()
+    fields.filter_map(move |(name, value)| Some(Pair::new(&format!("{prefix}.{name}"), text(value)?)))
+}
+
+/// How much each counter moved.
+fn counters(field: &str, counters: &[Value]) -> Vec<Point> {
+    let key = |counter: &Value| {
+        let [side, device, name] = ["side", "device", "name"].map(|part| counter[part].as_str().unwrap_or_default());
+        format!("{field}.{side}.{device}.{name}")
+    };
+    counters.iter().filter_map(|counter| Some((key(counter), 0, number(&counter["moved"])?))).collect()
+}
+
+/// A point a value.
+fn points<'a>(key: &str, values: impl IntoIterator<Item = &'a Value>) -> Vec<Point> {
+    let steps = (0..).zip(values);
+    steps.filter_map(|(step, value)| Some((key.to_owned(), step, number(value)?))).collect()
+}
+
+/// A point a bucket for each field that buckets have.
+fn buckets(field: &str, buckets: &[Value]) -> Vec<Point> {
+    let names = buckets.first().and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name);
+    names.flat_map(|name| points(&format!("{field}.{name}"), buckets.iter().map(|bucket| &bucket[name]))).collect()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A number, or a truth as 0 or 1.
+fn number(value: &Value) -> Option<f64> {
+    value.as_bool().map(|is_true| f64::from(u8::from(is_true))).or_else(|| value.as_f64())
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -211,28 +179,16 @@ fn text(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::collections::BTreeSet;
 
+    use prefab_contract::bench_report::{LatencyBucket, SideCounter};
+    use prefab_contract::engine::{PathFacts, Rdma};
+
     use super::*;
-    use crate::mlflow::spool::Entry;
+    use crate::mlflow::record::tests::report;
 
-    /// A report of one complete and one failed case.
-    pub(crate) fn report() -> BenchReport {
-        serde_json::from_str(include_str!("../../tests/fixtures/mlflow/report.json")).unwrap()
-    }
-
-    fn around() -> Around {
-        let facts = vec![Pair::new("node.instance_type", "p5.48xlarge")];
-        let samples = vec![vec![Round { number: 1, request_ns: 7, ..Round::default() }]];
-        Around { key: "k".to_owned(), facts, samples, end_ms: 2_000, ..Around::at(1_000) }
-    }
-
-    /// What waits under a key.
-    pub(crate) fn entry(key: &str) -> Entry {
-        let around = Around { key: key.to_owned(), ..around() };
-        Entry::new("http://127.0.0.1:1".to_owned(), record(&report(), "{}", "e", &around))
-    }
+    const ALL: [&[&str]; 7] = [PARAMS, METRICS, TAGS, NESTED, COUNTERS, SERIES, BUCKETS];
 
     #[test]
     fn every_field_of_a_case_is_logged_exactly_once() {
@@ -241,7 +197,7 @@ pub(super) mod tests {
         case.rounds_us = vec![1.0];
         let case = serde_json::to_value(&case).unwrap();
         let fields: BTreeSet<&str> = case.as_object().unwrap().keys().map(String::as_str).collect();
-        let tables: Vec<&str> = [PARAMS, METRICS, TAGS, SERIES].concat();
+        let tables: Vec<&str> = ALL.concat();
         assert_eq!(tables.iter().copied().collect::<BTreeSet<_>>(), fields);
         assert_eq!(tables.len(), fields.len());
     }
@@ -251,58 +207,49 @@ pub(super) mod tests {
     fn each_field_is_documented() {
         let readme = include_str!("../../../README.md");
         let section = readme.split("## Results in MLflow").nth(1).unwrap().split("\n## ").next().unwrap();
-        for name in [PARAMS, METRICS, TAGS, SERIES].concat() {
+        for name in ALL.concat() {
             assert!(section.contains(&format!("`{name}`")), "{name} is not in the README");
         }
     }
 
     #[test]
-    fn a_later_state_of_a_benchmark_says_the_same_of_what_was_there_before() {
-        let whole = report();
-        let mut first = whole.clone();
-        first.cases.truncate(1);
-        let before = record(&first, "{}", "e", &around());
-        let after = record(&whole, "{}", "e", &Around { end_ms: 9_000, ..around() });
-        assert_eq!(before.parent.key, after.parent.key);
-        let (one, other) = (&before.children[0], &after.children[0]);
-        assert_eq!((&one.key, &one.params, &one.metrics), (&other.key, &other.params, &other.metrics));
-        let keys: BTreeSet<&String> = after.children.iter().map(|child| &child.key).collect();
-        assert_eq!(keys.len(), whole.cases.len());
-    }
-
-    #[test]
-    fn the_report_and_the_raw_samples_are_files() {
-        let record = record(&report(), "{\"a\": 1}", "e", &around());
-        assert_eq!(record.parent.artifacts[0].text, "{\"a\": 1}");
-        let samples = &record.children[0].artifacts[0];
-        assert!(
-            samples.path == "samples.csv" && samples.text.ends_with("\n1,0,0,7,,0,0,0,0,0,0\n"),
-            "{}",
-            samples.text
-        );
-        let many: Vec<Round> = (0..5_000).map(|number| Round { number, ..Round::default() }).collect();
-        assert_eq!((raw(&many).path.as_str(), raw(&many).text.lines().count()), ("samples-every-3.csv", 1 + 1_667));
-        // Nothing is known of the other case's rounds.
-        assert!(record.children[1].artifacts.is_empty());
-    }
-
-    #[test]
-    fn each_round_is_a_point_of_its_own() {
-        let mut report = report();
-        report.cases[0].rounds_us = vec![3.5, 4.5];
-        let record = record(&report, "{}", "e", &around());
-        let points = record.children[0].metrics.iter().filter(|metric| metric.key == "rounds_us");
-        assert_eq!(points.map(|point| (point.step, point.value)).collect::<Vec<_>>(), [(0, 3.5), (1, 4.5)]);
-    }
-
-    #[test]
-    fn a_failed_case_is_a_failed_run_with_its_reason() {
-        let report = report();
-        let record = record(&report, "{}", "e", &around());
-        assert!(record.children[0].is_complete && !record.children[1].is_complete && !record.parent.is_complete);
-        let failure = record.children[1].tags.iter().find(|tag| tag.key == "failure").unwrap();
-        assert!(failure.value.contains("the peer was killed"), "{}", failure.value);
-        assert!(record.parent.tags.contains(&Pair::new("env.model", "Qwen2.5-32B-Instruct")));
-        assert!(record.children[0].tags.contains(&Pair::new("node.instance_type", "p5.48xlarge")));
+    fn fields_of_fields_have_names_of_their_own() {
+        let mut case = report().cases[0].clone();
+        let path = PathFacts {
+            device: Some("rdmap0s6".to_owned()),
+            depth: Some(512),
+            rdma: Some(Rdma::Emulated),
+            ..PathFacts::default()
+        };
+        case.facts = Some(PathFacts { memory_path: "host".to_owned(), ..path });
+        let counter = |side: &str, moved| SideCounter {
+            side: side.to_owned(),
+            device: "rdmap0s6".to_owned(),
+            name: "rdma_read_bytes".to_owned(),
+            moved,
+        };
+        case.counters = vec![counter("target", 7), counter("initiator", 3)];
+        let bucket = |up_to_us, requests| LatencyBucket { up_to_us, requests };
+        case.latencies = vec![bucket(7080.5, 6), bucket(7944.0, 21)];
+        let tags = tags(&case);
+        for (key, value) in [
+            ("facts.device", "rdmap0s6"),
+            ("facts.depth", "512"),
+            ("facts.rdma", "emulated"),
+            ("facts.memory_path", "host"),
+        ] {
+            assert!(tags.contains(&Pair::new(key, value)), "{key}: {tags:?}");
+        }
+        assert!(!tags.iter().any(|tag| tag.key == "facts.library"), "{tags:?}");
+        let metrics: Vec<Point> = metrics(&case, 1).into_iter().map(|it| (it.key, it.step, it.value)).collect();
+        for (key, step, value) in [
+            ("counters.initiator.rdmap0s6.rdma_read_bytes", 0, 3.0),
+            ("counters.target.rdmap0s6.rdma_read_bytes", 0, 7.0),
+            ("latencies.up_to_us", 0, 7080.5),
+            ("latencies.up_to_us", 1, 7944.0),
+            ("latencies.requests", 1, 21.0),
+        ] {
+            assert!(metrics.contains(&(key.to_owned(), step, value)), "{key}: {metrics:?}");
+        }
     }
 }

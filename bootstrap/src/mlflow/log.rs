@@ -9,7 +9,7 @@ use prefab_contract::bench_report::BenchReport;
 use sha2::Digest as _;
 
 use super::destination::Destination;
-use super::fields::{Around, record};
+use super::record::{Around, record};
 use super::spool::{Entry, Spool};
 use super::{connect, facts, sync};
 use crate::exit::Outcome;

@@ -11,7 +11,7 @@ use prefab_contract::engine::Round;
 use sha2::Digest as _;
 
 use super::destination::Destination;
-use super::fields::{Around, record};
+use super::record::{Around, record};
 use super::spool::{Entry, Spool};
 use super::{connect, facts, sync};
 use crate::exit::Outcome;

@@ -188,7 +188,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::mlflow::fields::tests::entry;
+    use crate::mlflow::record::tests::entry;
 
     #[test]
     fn a_record_is_whole_its_owners_and_gone_when_it_was_logged() {

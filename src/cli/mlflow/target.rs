@@ -27,8 +27,8 @@ const URL_SUFFIX: &str = "amazonaws.com";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Which MLflow is meant.
-#[derive(Debug, Args)]
-pub(super) struct TargetOptions {
+#[derive(Debug, Default, Args)]
+pub(in crate::cli) struct TargetOptions {
     /// A tracking server or app by its ARN, or a plain server by its URL [default: what the spec names, else
     /// MLFLOW_TRACKING_URI]
     #[arg(long, value_name = "ARN|URL", conflicts_with = "file")]

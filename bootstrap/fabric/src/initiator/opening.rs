@@ -207,7 +207,7 @@ fn open_fabric(
     control.expect(&Message::Joined {})?;
     let mut streams = Vec::new();
     for (opened, target) in opened.into_iter().zip(targets) {
-        streams.push(Box::new(opened.initiator(setting.clone(), target)?) as Box<dyn Initiator>);
+        streams.push(opened.initiator(setting.clone(), target)?);
     }
     let loops = PlainLoops::default();
     Ok(InitiatorEnd { streams: InitiatorStreams::new(streams), loops, cards, load, registration })

@@ -132,7 +132,7 @@ fn open_fabric(start: &Start, setting: &Setting, store: &Store, control: &mut Co
     let mut streams = Vec::new();
     for (opened, initiator) in opened.into_iter().zip(&initiators) {
         streams.push(if case.transport.moves_bytes() {
-            Box::new(opened.target(setting.clone(), initiator)?) as Box<dyn Target>
+            opened.target(setting.clone(), initiator)?
         } else {
             Box::new(IdleTarget)
         });

@@ -2,7 +2,7 @@
 //! its pool, and learns how to reach the other; then the initiator posts reads or writes straight between the pools.
 //!
 //! Read on in this order: `provider` (which), `session` (open, exchange, close), `plan` (what one request posts), `link`
-//! (post and read completions), `initiator` and `target` (when it is over).
+//! (post and read completions), `initiator` and `target` (when it is over); `packed` for requests that are gathered and placed.
 
 mod choice;
 mod completions;
@@ -15,6 +15,7 @@ mod notice;
 mod null;
 mod objects;
 mod options;
+mod packed;
 mod plan;
 pub(crate) mod provider;
 mod regions;
@@ -23,10 +24,9 @@ mod sleeping;
 mod survey;
 mod target;
 
-pub(crate) use initiator::FabricInitiator;
 pub(crate) use session::Reach;
 pub(crate) use survey::{survey, without_library};
-pub(crate) use target::{FabricTarget, IdleTarget};
+pub(crate) use target::IdleTarget;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -36,9 +36,12 @@ use libfabric_sys::{Library, library_paths};
 use prefab_contract::engine::{Operation, Transport};
 
 use super::memory::Pool;
-use super::{Setting, Unavailable};
+use super::{Initiator, Setting, Target, Unavailable};
+use initiator::FabricInitiator;
+use packed::{PackedInitiator, PackedTarget};
 use provider::Provider;
 use session::Session;
+use target::FabricTarget;
 
 /// Names the one library to use, instead of the usual places.
 const LIBRARY_VARIABLE: &str = "PREFAB_LIBFABRIC";
@@ -64,12 +67,14 @@ pub(crate) fn library_for(transport: Transport) -> Result<Library> {
 /// One end of one stream, open and not yet connected.
 pub(crate) struct Opened {
     session: Session,
-    pool_bytes: u64,
+    /// What was registered in the pool's place, for packed requests.
+    slab: Option<Pool>,
+    registered_bytes: u64,
 }
 
 impl Opened {
-    /// Opens the provider that the transport means and registers `pool`, which must outlive whatever this becomes.
-    /// `address` is the local end of the control connection.
+    /// Opens the provider that the transport means and registers `pool`, which must outlive whatever this becomes; for packed
+    /// requests slots of its own. `address` is the local end of the control connection.
     ///
     /// # Errors
     /// [`Unavailable`] if the provider is not here; what it refuses.
@@ -82,8 +87,11 @@ impl Opened {
         stream: usize,
     ) -> Result<Self> {
         let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
-        let session = Session::open(library, provider, operation, pool, address, stream)?;
-        Ok(Self { session, pool_bytes: pool.length() })
+        let slab = if operation == Operation::Packed { Some(packed::slab(provider)?) } else { None };
+        let registered = slab.as_ref().unwrap_or(pool);
+        let session = Session::open(library, provider, operation, registered, address, stream)?;
+        let registered_bytes = registered.length();
+        Ok(Self { session, slab, registered_bytes })
     }
 
     /// What the peer needs to reach this end.
@@ -103,16 +111,22 @@ impl Opened {
     ///
     /// # Errors
     /// The target has another provider, or the provider does not take its address.
-    pub(crate) fn initiator(self, setting: Setting, target: &Reach) -> Result<FabricInitiator> {
-        FabricInitiator::new(setting, self.session, target, self.pool_bytes)
+    pub(crate) fn initiator(self, setting: Setting, target: &Reach) -> Result<Box<dyn Initiator>> {
+        Ok(match self.slab {
+            Some(slab) => Box::new(PackedInitiator::new(setting, self.session, target, slab)?),
+            None => Box::new(FabricInitiator::new(setting, self.session, target, self.registered_bytes)?),
+        })
     }
 
     /// Becomes the target of that initiator, which has posted nothing yet.
     ///
     /// # Errors
     /// As [`Opened::initiator`].
-    pub(crate) fn target(self, setting: Setting, initiator: &Reach) -> Result<FabricTarget> {
-        FabricTarget::new(setting, self.session, initiator, self.pool_bytes)
+    pub(crate) fn target(self, setting: Setting, initiator: &Reach) -> Result<Box<dyn Target>> {
+        Ok(match self.slab {
+            Some(slab) => Box::new(PackedTarget::new(setting, self.session, initiator, slab)?),
+            None => Box::new(FabricTarget::new(setting, self.session, initiator, self.registered_bytes)?),
+        })
     }
 }
 

@@ -19,7 +19,8 @@ pub(crate) struct Pool {
 }
 
 /// A pool that transports may move bytes into and out of. While one exists, nobody looks at the pool's bytes: it borrows the
-/// pool exclusively. Streams share copies of it; their pieces are disjoint, and only the kernel touches them.
+/// pool exclusively. Streams share copies of it; their pieces are disjoint, and only system calls and single copies touch
+/// them.
 #[derive(Clone, Copy)]
 pub(crate) struct Window<'pool> {
     start: NonNull<u8>,
@@ -30,10 +31,10 @@ pub(crate) struct Window<'pool> {
 // SAFETY: a pool owns its mapping alone, as a boxed slice does, and no thread's state is tied to it.
 unsafe impl Send for Pool {}
 
-// SAFETY: a window gives addresses to system calls, never references; no thread's state is tied to them.
+// SAFETY: a window gives addresses to system calls and copies, never references; no thread's state is tied to them.
 unsafe impl Send for Window<'_> {}
 
-// SAFETY: as above: nothing is read or written through a shared window except by the kernel.
+// SAFETY: as above: what is read or written through a shared window is one stream's alone.
 unsafe impl Sync for Window<'_> {}
 
 impl Pool {
@@ -153,6 +154,30 @@ impl Window<'_> {
     pub(crate) fn start_of(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
         let (start, _) = locate(self.start, self.length, offset, bytes)?;
         NonNull::new(start).context("found a range at address 0")
+    }
+
+    /// Copies the bytes at an offset, which nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// They lie outside the pool.
+    pub(super) fn copy_out(self, offset: u64, to: &mut [u8]) -> Result<()> {
+        let (start, length) = locate(self.start, self.length, offset, to.len() as u64)?;
+        // SAFETY: `locate` keeps the range within the live, initialised mapping, of which no reference exists while the
+        // window does; `to` is another memory of the same length.
+        unsafe { std::ptr::copy_nonoverlapping(start, to.as_mut_ptr(), length) };
+        Ok(())
+    }
+
+    /// Copies bytes to an offset, which nobody else reads or writes meanwhile.
+    ///
+    /// # Errors
+    /// They would lie outside the pool.
+    pub(super) fn copy_in(self, offset: u64, from: &[u8]) -> Result<()> {
+        let (start, length) = locate(self.start, self.length, offset, from.len() as u64)?;
+        // SAFETY: `locate` keeps the range within the live mapping, of which no reference exists while the window does;
+        // `from` is another memory of the same length.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), start, length) };
+        Ok(())
     }
 
     /// Whether a range lies inside.

@@ -68,7 +68,7 @@ fn every_kind_of_case_is_verified_over_the_worst_providers() {
         (&ordered, Transport::Tcp),
         (&shared, Transport::Shm),
     ] {
-        for operation in [Operation::Read, Operation::Write] {
+        for operation in [Operation::Read, Operation::Write, Operation::Packed] {
             for case in kinds(transport, operation) {
                 verify(&case, &run(&case, &stub.path()));
             }
@@ -89,7 +89,7 @@ fn every_kind_of_case_is_verified_over_this_machines_providers() {
     let tcp = [Transport::Tcp, Transport::TcpRxm].into_iter().find(usable);
     assert!(tcp.is_some() && usable(&Transport::Shm), "{:?}", probe.transports);
     for transport in tcp.into_iter().chain([Transport::Shm]) {
-        for operation in [Operation::Read, Operation::Write] {
+        for operation in [Operation::Read, Operation::Write, Operation::Packed] {
             for case in kinds(transport, operation) {
                 verify(&case, &run(&case, Path::new("libfabric.so.1")));
             }

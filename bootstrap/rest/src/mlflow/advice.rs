@@ -10,8 +10,10 @@ pub(super) enum Plane<'a> {
     Control,
     /// MLflow's own API, and the action that the call takes.
     Data(&'static str),
-    /// The place of artifacts.
+    /// The place of artifacts, to be written to.
     Store(&'a str),
+    /// The same, to be read from.
+    Stored(&'a str),
 }
 
 /// Codes by which AWS says that a signature, not a permission, is wrong.
@@ -68,6 +70,10 @@ fn of_status(address: &Address, plane: Plane<'_>, status: u16, code: &str) -> St
         (401 | 403, Plane::Store(store)) => {
             format!("the caller lacks s3:PutObject below {store}: the artifact bucket; tracking itself works")
         }
+        (401 | 403, Plane::Stored(store)) => format!(
+            "the caller lacks s3:GetObject below {store}: the artifact bucket; tracking itself works. Without s3:ListBucket a \
+             file that is not there looks the same"
+        ),
         (_, Plane::Control) if is_absent || status == 404 => {
             "there is no such server or app in this region of this account: list them with `aws sagemaker \
              list-mlflow-tracking-servers`"
@@ -76,7 +82,10 @@ fn of_status(address: &Address, plane: Plane<'_>, status: u16, code: &str) -> St
         (404, Plane::Data(_)) if code.is_empty() => {
             "no MLflow answers at this address: is the server deleted or stopped, or the URL another one's?".to_owned()
         }
-        (_, Plane::Store(store)) if is_absent || status == 404 => {
+        (_, Plane::Stored(store)) if matches!(code, "NoSuchKey" | "RESOURCE_DOES_NOT_EXIST") => {
+            format!("the run keeps no such file below {store}: name one that `bench --mlflow` or `mlflow-log` made")
+        }
+        (_, Plane::Store(store) | Plane::Stored(store)) if is_absent || status == 404 => {
             format!("{store} is not there: was the artifact bucket deleted?")
         }
         (429 | 500.., _) => "the server is overloaded, starting or stopped: results wait on disk meanwhile".to_owned(),
@@ -115,6 +124,9 @@ mod tests {
             (&server, Plane::Control, refusal(400, "ResourceNotFound"), "no such server or app"),
             (&server, Plane::Data("SearchRuns"), refusal(404, ""), "no MLflow answers"),
             (&server, Plane::Store("s3://b"), refusal(404, "NoSuchBucket"), "bucket deleted"),
+            (&server, Plane::Stored("s3://b"), refusal(404, "NoSuchBucket"), "bucket deleted"),
+            (&server, Plane::Stored("s3://b/m"), refusal(403, "AccessDenied"), "s3:GetObject below s3://b/m"),
+            (&server, Plane::Stored("s3://b/m"), refusal(404, "NoSuchKey"), "no such file below s3://b/m"),
             (&server, Plane::Data("SearchRuns"), refusal(403, "RequestTimeTooSkewed"), "clock"),
             (&server, Plane::Data("SearchRuns"), refusal(403, "ExpiredTokenException"), "renew"),
             (&server, Plane::Data("SearchRuns"), refusal(503, ""), "results wait"),

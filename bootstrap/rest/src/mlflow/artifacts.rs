@@ -71,6 +71,23 @@ impl Client {
         }
     }
 
+    /// A file of a run, at most `cap` bytes of it.
+    ///
+    /// # Errors
+    /// As [`Client::put_artifact`]; no such file, or a larger one.
+    pub fn artifact(&self, run: &RunInfo, path: &str, cap: u64) -> Result<Vec<u8>> {
+        match Store::of(&run.artifact_uri)? {
+            Store::S3 { bucket, prefix } => {
+                let (bucket, key) = (Bucket::new(&self.signed, bucket), joined(prefix, path));
+                self.patiently(|| bucket.get_once(&key, cap, TRANSFER.min(self.left())))
+            }
+            Store::Proxy { path: root } => {
+                let request = self.request(&proxied(root, path), Ask::Get(&[])).within(TRANSFER);
+                self.patiently(|| self.exchange_up_to(&request, cap))
+            }
+        }
+    }
+
     /// Removes a file of a run.
     ///
     /// # Errors

@@ -134,6 +134,11 @@ impl Client {
 
     /// One attempt, signed where the address wants it, within what is left of the budget.
     pub(super) fn exchange(&self, request: &Request) -> Result<Vec<u8>> {
+        self.exchange_up_to(request, CAP)
+    }
+
+    /// As [`Client::exchange`], of an answer of at most `cap` bytes.
+    pub(super) fn exchange_up_to(&self, request: &Request, cap: u64) -> Result<Vec<u8>> {
         let left = self.left();
         if left.is_zero() {
             let host = self.address.base().authority();
@@ -145,12 +150,12 @@ impl Client {
                 if let Some(token) = &self.token {
                     request = request.header("authorization", &format!("Bearer {}", token.reveal()));
                 }
-                self.signed.http.send(&request, CAP)?
+                self.signed.http.send(&request, cap)?
             }
             Address::SageMaker { arn, kind, region, .. } => {
                 request = request.header(kind.header(), arn);
                 let scope = Scope { region, service: kind.signing_name(), rules: Rules::HashedBody };
-                self.signed.call_once(&request, scope, CAP)?
+                self.signed.call_once(&request, scope, cap)?
             }
         };
         Ok(response.body)

@@ -19,11 +19,11 @@ pub const SUPERSEDES_TAG: &str = "prefab.supersedes";
 /// The tag that names files which are missing, and why.
 pub const MISSING_TAG: &str = "prefab.missing_artifacts";
 /// The value of [`MISSING_TAG`] where nothing is missing.
-const NOTHING: &str = "none";
+pub(super) const NOTHING: &str = "none";
 /// The tag by which a run is known to hold all of a record.
 const DIGEST_TAG: &str = "prefab.record_sha256";
 /// MLflow's tag that makes a run the child of another.
-const PARENT_TAG: &str = "mlflow.parentRunId";
+pub(super) const PARENT_TAG: &str = "mlflow.parentRunId";
 
 /// What is to be logged: pure, and the same bytes for the same results.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

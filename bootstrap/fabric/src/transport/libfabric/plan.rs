@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use libfabric_sys as fi;
 use prefab_contract::engine::Operation;
 use prefab_contract::transfer::Run;
@@ -72,6 +72,21 @@ impl Plan {
         }
         plan.operations = group(plan.remote.iter().map(|piece| piece.len as u64), limits);
         Ok(plan)
+    }
+
+    /// Of a plan with one piece, moves only its first bytes from now on.
+    ///
+    /// # Errors
+    /// It has more pieces.
+    pub(super) fn shorten(&mut self, bytes: u64) -> Result<()> {
+        let ([operation], [local], [remote]) = (&mut self.operations[..], &mut self.local[..], &mut self.remote[..])
+        else {
+            bail!("found {} pieces of a plan, expected one", self.local.len());
+        };
+        let length = usize::try_from(bytes)?;
+        (operation.bytes, local.iov_len, remote.len) = (bytes, length, length);
+        self.bytes = bytes;
+        Ok(())
     }
 }
 

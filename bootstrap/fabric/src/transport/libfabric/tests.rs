@@ -2,6 +2,7 @@
 
 mod choices;
 mod faults;
+mod packed;
 mod rules;
 
 use std::time::{Duration, Instant};
@@ -72,8 +73,9 @@ impl Pair {
         let opened = |pool| Opened::new(library, transport, operation, pool, "127.0.0.1".parse()?, 0);
         let (initiator, target) = (opened(&pools.0)?, opened(&pools.1)?);
         let (initiator_reach, target_reach) = (initiator.reach()?, target.reach()?);
-        let target = target.target(setting(operation), &initiator_reach)?;
-        let initiator = initiator.initiator(setting(operation), &target_reach)?;
+        let bytes = case.shape.pool_bytes();
+        let target = FabricTarget::new(setting(operation), target.session, &initiator_reach, bytes)?;
+        let initiator = FabricInitiator::new(setting(operation), initiator.session, &target_reach, bytes)?;
         Ok(Self { initiator, target, pools, case, flow: 0 })
     }
 

@@ -59,7 +59,8 @@ fn a_target_that_does_not_know_the_initiator_refuses_it() {
     let address = "127.0.0.1".parse().unwrap();
     let opened = |pool| Opened::new(&stub.library, Transport::EfaDirect, Operation::Write, pool, address, 0).unwrap();
     let (initiator, target) = (opened(&pool), opened(&pair.pools.1));
-    pair.initiator = initiator.initiator(setting(Operation::Write), &target.reach().unwrap()).unwrap();
+    let reach = target.reach().unwrap();
+    pair.initiator = FabricInitiator::new(setting(Operation::Write), initiator.session, &reach, pool.length()).unwrap();
     pair.pools.0 = pool;
     let said = words(pair.flow());
     assert!(said.contains("the target does not know the initiator"), "{said}");
