@@ -213,7 +213,7 @@ fn remarks(case: &Case) -> Vec<String> {
             case.threads_initiator
         ));
     }
-    remarks.extend(stages(case).map(|stages| format!("{name} {stages}")));
+    remarks.extend(stages(case).map(|stages| format!("{name}: {stages}")));
     if let (Some(exposed), Some(p50)) = (case.exposed_us, case.p50_us) {
         remarks.push(format!(
             "{name} was exposed for {:.1} ms after the prefill, of {:.1} ms",
