@@ -230,15 +230,22 @@ fn stages(case: &Case) -> Option<String> {
     let stage = |ms: Option<f64>| number(ms, 2);
     let request = case.gb_per_s.map(|rate| as_f64(case.payload_bytes) * f64::from(case.q * case.pairs) / rate / 1e6);
     let percent = |share: Option<f64>| number(share.map(|share| share * 100.0), 1);
+    let is_staged = case.to_host_ms.is_some_and(|ms| ms > 0.0);
+    let stages = if is_staged {
+        format!(
+            ": pack {}, to host {}, wire {}, to device {}, unpack {} ms",
+            stage(case.pack_ms),
+            stage(case.to_host_ms),
+            stage(case.wire_ms),
+            stage(case.to_device_ms),
+            stage(case.unpack_ms)
+        )
+    } else {
+        String::new()
+    };
     let mut text = format!(
-        "{path}, GPU {gpus}, of {} ms: pack {}, to host {}, wire {}, to device {}, unpack {} ms; kernels take {} % of the source \
-         and {} % of the sink",
+        "{path}, GPU {gpus}, of {} ms{stages}; kernels take {} % of the source and {} % of the sink",
         stage(request),
-        stage(case.pack_ms),
-        stage(case.to_host_ms),
-        stage(case.wire_ms),
-        stage(case.to_device_ms),
-        stage(case.unpack_ms),
         percent(case.source_gpu_busy),
         percent(case.sink_gpu_busy)
     );

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Ceiling, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start};
+use prefab_contract::engine::{
+    CaseSpec, Ceiling, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start, Transport,
+};
 
 use super::opening::InitiatorEnd;
 use crate::commands::Commands;
@@ -150,12 +152,12 @@ impl Flows<'_> {
     }
 
     /// Times contiguous copies of a plain loop's bytes over the link of each end's GPU, one end after the other: they may
-    /// share it. None of host memory.
+    /// share it. None of host memory, and none where bytes pass no link to the host.
     ///
     /// # Errors
     /// A device fault, or the target's end.
     pub(super) fn links(&mut self, plan: &FlowPlan<'_>) -> Result<Option<GpuLinks>> {
-        if !self.case.ceilings || self.case.memory == Memory::Host {
+        if !self.case.ceilings || self.case.memory == Memory::Host || self.case.transport == Transport::Peer {
             return Ok(None);
         }
         let bytes = plan.plain_runs().iter().map(|run| run.bytes).sum();
