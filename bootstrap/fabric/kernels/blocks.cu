@@ -49,7 +49,14 @@ move_pieces(const u8 *__restrict__ from, u8 *__restrict__ to, const Piece *__res
             __stcs(destination + at + 2 * THREADS, c);
             __stcs(destination + at + 3 * THREADS, d);
         }
-        for (; at < vectors; at += THREADS) {
+        // A block of 8 KiB is two vectors a thread.
+        for (; at + THREADS < vectors; at += 2 * THREADS) {
+            const uint4 a = __ldcs(source + at);
+            const uint4 b = __ldcs(source + at + THREADS);
+            __stcs(destination + at, a);
+            __stcs(destination + at + THREADS, b);
+        }
+        if (at < vectors) {
             __stcs(destination + at, __ldcs(source + at));
         }
     }

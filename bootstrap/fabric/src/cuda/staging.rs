@@ -22,7 +22,7 @@ const MIN_SLOT_BYTES: u64 = 64 << 10;
 
 /// Slots that a request is cut into at least, as long as they are large enough: during the first and the last one only
 /// one stage works.
-const MIN_SLOTS_A_REQUEST: u64 = 32;
+const MIN_SLOTS_A_REQUEST: u64 = 8;
 
 /// The longest piece: short ones spread over the device even if a run is long.
 const MAX_PIECE_BYTES: u64 = 16 << 10;
