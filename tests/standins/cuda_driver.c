@@ -167,6 +167,23 @@ int cuIpcOpenMemHandle_v2(u64 *address, struct handle handle, unsigned flags) {
 
 int cuIpcCloseMemHandle(u64 address) { return cuMemFree_v2(address); }
 
+// The file is the allocation's own; whoever registers it maps nothing of it here.
+int cuMemGetHandleForAddressRange(int *handle, u64 address, size_t bytes, int kind, u64 flags) {
+    (void)kind; (void)flags;
+    CALL("cuMemGetHandleForAddressRange");
+    for (int i = 0; i < MOST_BLOCKS; i++)
+        if (blocks[i].address && address >= blocks[i].address && address < blocks[i].address + blocks[i].bytes) {
+            if (address + bytes > blocks[i].address + ((blocks[i].bytes + 4095) & ~4095ull)) return 1;
+            *handle = dup(blocks[i].file);
+            return *handle < 0;
+        }
+    return 1;
+}
+int cuPointerSetAttribute(const void *value, int attribute, u64 address) {
+    (void)value; (void)attribute; (void)address;
+    return 0;
+}
+
 int cuMemHostRegister_v2(void *start, size_t bytes, unsigned flags) {
     (void)start; (void)bytes; (void)flags;
     CALL("cuMemHostRegister");

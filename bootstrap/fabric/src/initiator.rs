@@ -24,7 +24,7 @@ use crate::cpu_time::microseconds;
 use crate::cuda::loaded::Loaded;
 use crate::events::emit;
 use crate::store::Store;
-use crate::transport::{Unavailable, check};
+use crate::transport::{Unavailable, check, memory_path, memory_path_name};
 use crate::watch::Watch;
 use flows::Flows;
 use opening::{InitiatorEnd, Peer};
@@ -89,7 +89,9 @@ fn measure(
     let load_us = microseconds(end.load + loaded.map_or(Duration::ZERO, |loaded| loaded.time));
     let registration_us = microseconds(mapping + end.registration);
     let gpu = loaded.map(|loaded| loaded.facts.clone());
-    let path = Box::new(PathFacts { gpu, target_gpu, ..end.streams.facts() });
+    let facts = end.streams.facts();
+    let memory_path = gpu.as_ref().map_or_else(|| facts.memory_path.clone(), |_| memory_path_name(memory_path(case)));
+    let path = Box::new(PathFacts { gpu, target_gpu, memory_path, ..facts });
     emit(&Event::Ready { load_us, connect_us, registration_us, path });
     let counters = Counters::of(&end.cards);
 

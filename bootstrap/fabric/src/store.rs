@@ -1,7 +1,7 @@
 //! Where the blocks of one end lie: in host memory, which transports reach by themselves, or on a GPU.
 
 use anyhow::Result;
-use prefab_contract::engine::{CaseSpec, GpuLinks, Transport};
+use prefab_contract::engine::{CaseSpec, GpuLinks, MemoryPath};
 use prefab_contract::transfer::Descriptor;
 
 use crate::cpu_time::nanoseconds;
@@ -10,10 +10,11 @@ use crate::cuda::pool::GpuPool;
 use crate::flow_plan::FlowPlan;
 use crate::pool_data;
 use crate::transport::memory::{Pool, Window};
+use crate::transport::memory_path;
 use crate::transport::staged::Ring;
 use crate::transport::tables::holds_destination;
 
-/// The least ring, where a transport needs none: what the link is measured with.
+/// The least ring, where a transport needs less: what the link is measured with.
 const LEAST_RING_BYTES: u64 = 32 << 20;
 
 /// The memory of one end.
@@ -35,12 +36,17 @@ impl Store {
             pool.touch();
             return Ok(Self::Host(pool));
         };
-        let ring_bytes = match case.transport {
-            Transport::Peer => LEAST_RING_BYTES,
-            _ => Ring::of(case).bytes(),
+        let ring_bytes = match memory_path(case) {
+            MemoryPath::Staged => Ring::of(case).bytes().max(LEAST_RING_BYTES),
+            MemoryPath::Gpudirect | MemoryPath::GpudirectPacked | MemoryPath::Peer => LEAST_RING_BYTES,
         };
         let blocks = case.shape.descriptors() * u64::from(case.room());
-        Ok(Self::Gpu(Box::new(GpuPool::new(loaded, case.shape.pool_bytes(), blocks, ring_bytes)?)))
+        let pool = GpuPool::new(loaded, case.shape.pool_bytes(), blocks, ring_bytes)?;
+        let pool = match memory_path(case) {
+            MemoryPath::GpudirectPacked => pool.with_slab(Ring::on_gpu(case).bytes())?,
+            MemoryPath::Staged | MemoryPath::Gpudirect | MemoryPath::Peer => pool,
+        };
+        Ok(Self::Gpu(Box::new(pool)))
     }
 
     /// The memory that transports reach: the blocks themselves, or the ring of a GPU.

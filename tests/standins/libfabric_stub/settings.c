@@ -22,6 +22,7 @@ struct settings settings = {
 	.wait = 1,
 	.sread = 1,
 	.mover = 1,
+	.dmabuf = 1,
 };
 
 static const struct {
@@ -37,7 +38,8 @@ static const struct {
 	{"fail_at", &settings.fail_at},       {"drop_at", &settings.drop_at},
 	{"manual", &settings.manual},         {"wait", &settings.wait},
 	{"mover", &settings.mover},           {"hang", &settings.hang},
-	{"sread", &settings.sread},
+	{"sread", &settings.sread},           {"hmem", &settings.hmem},
+	{"dmabuf", &settings.dmabuf},
 };
 
 static void refuse(const char *line)

@@ -40,6 +40,9 @@ pub struct PathFacts {
     /// The most pieces of one operation at either side.
     #[serde(default)]
     pub pieces: Option<u64>,
+    /// How GPU memory was registered: `dma-buf`, or `FI_HMEM` by address; null where none was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
     /// Immediate data uses receives at the target (`FI_RX_CQ_DATA`).
     #[serde(default)]
     pub rx_cq_data: Option<bool>,

@@ -13,7 +13,7 @@ const LEAST_VERSION: i32 = 12_000;
 
 /// Every function that this module calls. cudarc looks a symbol up when it is first called and panics where there is
 /// none, so all are looked for before.
-const SYMBOLS: [&str; 43] = [
+const SYMBOLS: [&str; 45] = [
     "cuCtxEnablePeerAccess",
     "cuCtxGetDevice",
     "cuCtxSetCurrent",
@@ -43,6 +43,7 @@ const SYMBOLS: [&str; 43] = [
     "cuLaunchKernel",
     "cuMemAlloc_v2",
     "cuMemFree_v2",
+    "cuMemGetHandleForAddressRange",
     "cuMemGetInfo_v2",
     "cuMemHostRegister_v2",
     "cuMemHostUnregister",
@@ -53,6 +54,7 @@ const SYMBOLS: [&str; 43] = [
     "cuModuleGetFunction",
     "cuModuleLoadData",
     "cuModuleUnload",
+    "cuPointerSetAttribute",
     "cuStreamCreate",
     "cuStreamDestroy_v2",
     "cuStreamSynchronize",

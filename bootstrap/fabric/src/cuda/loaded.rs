@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use prefab_contract::engine::{CaseSpec, GpuFacts, Memory, Stage, Start, Transport};
+use prefab_contract::engine::{CaseSpec, GpuFacts, Memory, MemoryPath, Stage, Start};
 
 use super::blocks::{Block, Kernels, Piece};
 use super::gpu::Gpu;
@@ -12,8 +12,8 @@ use super::library;
 use super::near::numa_node;
 use super::staging::SLOTS;
 use crate::cpu_time::microseconds;
-use crate::transport::Unavailable;
 use crate::transport::staged::Ring;
+use crate::transport::{Unavailable, memory_path};
 use crate::watch::Watch;
 
 /// A GPU with its kernels.
@@ -59,8 +59,11 @@ impl Loaded {
 
 /// What an end of the case takes of its GPU: pool, slabs and tables.
 fn needed_bytes(case: &CaseSpec) -> u64 {
-    let ring = Ring::of(case);
-    let slabs = if case.transport == Transport::Peer { 0 } else { ring.bytes() };
+    let slabs = match memory_path(case) {
+        MemoryPath::Staged => Ring::of(case).slots_bytes(),
+        MemoryPath::GpudirectPacked => Ring::on_gpu(case).bytes(),
+        MemoryPath::Gpudirect | MemoryPath::Peer => 0,
+    };
     let of_blocks = (size_of::<Block>() as u64) * case.shape.descriptors() * u64::from(case.room());
     // Every block a run of its own, cut where slots and shares end.
     let pieces = case.shape.descriptors() + case.shape.payload_bytes() / (16 << 10) + SLOTS as u64;

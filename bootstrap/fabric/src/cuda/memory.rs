@@ -1,7 +1,8 @@
 //! Memory on a device, and host memory that a device copies from and to at the speed of its link.
 #![allow(unsafe_code)]
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_int, c_uint};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr::NonNull;
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +13,9 @@ use super::fault::Named;
 use super::gpu::Gpu;
 use super::near::{numa_node, on_node};
 use crate::transport::memory::{Pool, Window};
+
+/// Bytes of a page of the host.
+const PAGE_BYTES: usize = 4096;
 
 /// Bytes of a handle by which another process opens memory.
 pub(crate) const IPC_HANDLE_BYTES: usize = 64;
@@ -67,6 +71,43 @@ impl DeviceMemory {
         // SAFETY: the pointer is to a live address; the driver checks the handle.
         unsafe { sys::cuIpcOpenMemHandle_v2(&raw mut address, handle, flags) }.result().named("cuIpcOpenMemHandle")?;
         Ok(Self { gpu: gpu.clone(), address, bytes, owner: Owner::AnotherProcess })
+    }
+
+    /// Where it begins, as devices of the machine address it.
+    pub(crate) fn start(&self) -> u64 {
+        self.address
+    }
+
+    /// The number of its device, as the driver counts; the union that libfabric reads it from has 64 bits.
+    pub(crate) fn device(&self) -> u64 {
+        u64::from(self.gpu.index().unsigned_abs())
+    }
+
+    /// A file that names a range of it to other drivers. Copies into it are synchronous from then on, as what comes from
+    /// the network is in no stream.
+    ///
+    /// # Errors
+    /// The driver has no dma-buf, or the range lies outside.
+    pub(crate) fn dma_buf(&self, offset: u64, bytes: u64) -> Result<OwnedFd> {
+        let address = self.address(offset, bytes)?;
+        self.gpu.bind()?;
+        let is_synchronous: c_uint = 1;
+        let attribute = sys::CUpointer_attribute_enum::CU_POINTER_ATTRIBUTE_SYNC_MEMOPS;
+        // SAFETY: the attribute takes one live number, and the address is of memory that lives.
+        unsafe { sys::cuPointerSetAttribute((&raw const is_synchronous).cast(), attribute, address) }
+            .result()
+            .named("cuPointerSetAttribute")?;
+        let kind = sys::CUmemRangeHandleType_enum::CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD;
+        // Allocations are whole pages, whatever was asked for.
+        let length = usize::try_from(bytes)?.next_multiple_of(PAGE_BYTES);
+        let mut file: c_int = -1;
+        // SAFETY: the pointer is to a live integer, which is what this kind of handle is.
+        unsafe { sys::cuMemGetHandleForAddressRange((&raw mut file).cast(), address, length, kind, 0) }
+            .result()
+            .named("cuMemGetHandleForAddressRange")?;
+        ensure!(file >= 0, "found no file after cuMemGetHandleForAddressRange");
+        // SAFETY: the driver made this descriptor for us alone.
+        Ok(unsafe { OwnedFd::from_raw_fd(file) })
     }
 
     /// How many bytes.

@@ -14,6 +14,9 @@ use super::stream::{Mark, Stream};
 use crate::pattern::Pattern;
 use crate::transport::memory::{Pool, Window};
 
+/// The most bytes of one contiguous copy over the link.
+const LINK_BYTES: u64 = 64 << 20;
+
 /// The pool of one end, and the pinned ring through which transports of host memory reach it.
 pub(crate) struct GpuPool {
     gpu: Gpu,
@@ -22,6 +25,8 @@ pub(crate) struct GpuPool {
     marks: [Mark; 2],
     memory: Arc<DeviceMemory>,
     ring: PinnedMemory,
+    /// Slots that the network's device reaches.
+    slab: Option<Arc<DeviceMemory>>,
     blocks: Table<Block>,
     scratch: Scratch,
 }
@@ -40,9 +45,24 @@ impl GpuPool {
             marks: [Mark::new(gpu)?, Mark::new(gpu)?],
             memory: Arc::new(DeviceMemory::new(gpu, bytes)?),
             ring: PinnedMemory::new(gpu, ring_bytes)?,
+            slab: None,
             blocks: Table::with_capacity(gpu, blocks)?,
             scratch: Scratch::new(gpu)?,
         })
+    }
+
+    /// Adds slots of so many bytes that the network's device is to reach.
+    ///
+    /// # Errors
+    /// The GPU has no room.
+    pub(crate) fn with_slab(mut self, bytes: u64) -> Result<Self> {
+        self.slab = Some(Arc::new(DeviceMemory::new(&self.gpu, bytes)?));
+        Ok(self)
+    }
+
+    /// Those slots, if there are any.
+    pub(crate) fn slab(&self) -> Option<Arc<DeviceMemory>> {
+        self.slab.clone()
     }
 
     /// The GPU.
@@ -127,7 +147,7 @@ impl GpuPool {
     /// # Errors
     /// A device fault.
     pub(crate) fn time_link(&mut self, bytes: u64) -> Result<(Duration, Duration)> {
-        let at_once = self.ring.pool().length().min(self.memory.bytes());
+        let at_once = self.ring.pool().length().min(self.memory.bytes()).min(LINK_BYTES);
         let parts = || (0..bytes.div_ceil(at_once)).map(|number| (bytes - number * at_once).min(at_once));
         let to_host =
             self.timed(|| parts().try_for_each(|part| self.stream.to_host(&self.memory, 0, &self.ring, 0, part)));

@@ -6,7 +6,7 @@ use prefab_contract::transfer::Run;
 use super::blocks::{Kernels, Piece, Table};
 use super::gpu::Gpu;
 use super::memory::{DeviceMemory, PinnedMemory};
-use super::staging::{Batch, Direction, Lane, SLOTS, Way, plan, slot_bytes};
+use super::staging::{Batch, Direction, LINK_SLOT_BYTES, Lane, SLOTS, Way, plan, slot_bytes};
 
 /// One request's way out and in.
 pub(super) struct Staged {
@@ -43,7 +43,7 @@ impl Staged {
     /// # Errors
     /// The device or the host has no room.
     pub(super) fn new(gpu: &Gpu, payload_bytes: u64, max_pieces: u64) -> Result<Self> {
-        let slot_bytes = slot_bytes(payload_bytes);
+        let slot_bytes = slot_bytes(payload_bytes, LINK_SLOT_BYTES);
         let end = || End::new(gpu, slot_bytes, max_pieces);
         Ok(Self { slot_bytes, outbound: end()?, inbound: end()?, batches: Vec::new(), pieces: Vec::new() })
     }

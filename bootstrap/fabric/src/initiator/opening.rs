@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Operation, PairKey, Transport};
+use prefab_contract::engine::{CaseSpec, MemoryPath, Operation, PairKey, Transport};
 
 use crate::challenge::{NO_SESSION, Purpose, Session, WrongKey, prove};
 use crate::control::{Access, Control, Message};
 use crate::cuda::pool::GpuPool;
 use crate::cuda::staging::Direction;
 use crate::store::Store;
-use crate::transport::libfabric::{self, Opened, Reach};
+use crate::transport::libfabric::{self, Opened, Reach, Reachable};
 use crate::transport::peer::{self, Between, GpuMemory, PeerInitiator, PeerLoop};
 use crate::transport::plain::{PlainLoop, PlainLoops};
 use crate::transport::staged::{Half, Ring, StagedInitiator, wire_operation};
@@ -20,7 +20,7 @@ use crate::transport::streams::InitiatorStreams;
 use crate::transport::tcp::{self, TcpInitiator, TcpLoop};
 use crate::transport::vm::{self, VmInitiator, VmLoop};
 use crate::transport::words::Words;
-use crate::transport::{Initiator, Setting};
+use crate::transport::{Initiator, Setting, memory_path};
 use crate::watch::Watch;
 
 /// How long to try for a connection; the stage's deadline is longer.
@@ -130,10 +130,35 @@ pub(super) fn open(
     match (store.gpu(), access) {
         (None, access) => open_wire(case, &setting(case.operation), access, store, control, peer),
         (Some(pool), Access::Gpu(target)) => open_peer(case, &setting(case.operation), pool, &target, peer),
-        (Some(pool), access) => {
-            let wire = setting(wire_operation(case.operation));
-            staged(open_wire(case, &wire, access, store, control, peer)?, case, pool, peer)
+        (Some(pool), access) => open_gpu(case, &setting, access, store, pool, control, peer),
+    }
+}
+
+/// What moves memory of a GPU by its path.
+fn open_gpu(
+    case: &CaseSpec,
+    setting: &impl Fn(Operation) -> Setting,
+    access: Access,
+    store: &Store,
+    pool: &GpuPool,
+    control: &mut Control,
+    peer: &mut Peer<'_>,
+) -> Result<InitiatorEnd> {
+    let wire = setting(wire_operation(case.operation));
+    match (memory_path(case), access) {
+        (MemoryPath::Staged, access) => {
+            let end = open_wire(case, &wire, access, store, control, peer)?;
+            staged(end, Ring::of(case), case, pool, peer)
         }
+        (MemoryPath::Gpudirect, Access::Fabric(targets)) => {
+            open_fabric(case, &setting(case.operation), &targets, Reachable::Gpu(&pool.memory()), control)
+        }
+        (MemoryPath::GpudirectPacked, Access::Fabric(targets)) => {
+            let slab = pool.slab().context("found no slots on the GPU")?;
+            let end = open_fabric(case, &wire, &targets, Reachable::Gpu(&slab), control)?;
+            staged(end, Ring::on_gpu(case), case, pool, peer)
+        }
+        (path, access) => bail!("found the access {access:?} for the memory path {}", path.name()),
     }
 }
 
@@ -149,7 +174,7 @@ fn open_wire(
     match (case.transport, access) {
         (Transport::BuiltinTcp, Access::Connections) => open_tcp(case, setting, peer),
         (Transport::BuiltinVm, Access::AddressSpaces(targets)) => open_vm(case, setting, targets, store),
-        (_, Access::Fabric(targets)) => open_fabric(case, setting, &targets, store, control),
+        (_, Access::Fabric(targets)) => open_fabric(case, setting, &targets, store.pool().into(), control),
         (transport, access) => bail!("found the access {access:?} for {transport}"),
     }
 }
@@ -189,7 +214,7 @@ fn open_fabric(
     case: &CaseSpec,
     setting: &Setting,
     targets: &[Reach],
-    store: &Store,
+    reachable: Reachable<'_>,
     control: &mut Control,
 ) -> Result<InitiatorEnd> {
     let (found, expected) = (targets.len(), usize::try_from(case.streams)?);
@@ -199,7 +224,7 @@ fn open_fabric(
     let load = begin.elapsed();
     let begin = Instant::now();
     let address = control.local_address()?;
-    let open = |stream| Opened::new(&library, case.transport, setting.operation, store.pool(), address, stream);
+    let open = |stream| Opened::new(&library, case.transport, setting.operation, reachable, address, stream);
     let opened = (0..expected).map(open).collect::<Result<Vec<_>>>()?;
     let registration = begin.elapsed();
     let cards = opened.iter().filter_map(Opened::card).collect();
@@ -214,8 +239,8 @@ fn open_fabric(
 }
 
 /// Puts the GPU's half around each stream of the wire, with a side connection of its own.
-fn staged(end: InitiatorEnd, case: &CaseSpec, pool: &GpuPool, peer: &mut Peer<'_>) -> Result<InitiatorEnd> {
-    let (ring, operation) = (Ring::of(case), case.operation);
+fn staged(end: InitiatorEnd, ring: Ring, case: &CaseSpec, pool: &GpuPool, peer: &mut Peer<'_>) -> Result<InitiatorEnd> {
+    let operation = case.operation;
     let direction = if operation == Operation::Read { Direction::In } else { Direction::Out };
     let streams = end.streams.wrapped(|stream, wire| {
         let half = Half::new(pool, ring, stream, direction)?;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::{Result, bail, ensure};
-use prefab_contract::engine::{Fault, Operation, Start, Transport};
+use anyhow::{Context, Result, bail, ensure};
+use prefab_contract::engine::{Fault, MemoryPath, Operation, Start, Transport};
 
 use crate::challenge::Purpose;
 use crate::control::{Access, Control, Message};
@@ -11,7 +11,7 @@ use crate::cuda::pool::GpuPool;
 use crate::cuda::staging::Direction;
 use crate::gate::Gate;
 use crate::store::Store;
-use crate::transport::libfabric::{self, IdleTarget, Opened};
+use crate::transport::libfabric::{self, IdleTarget, Opened, Reachable};
 use crate::transport::peer::{self, GpuMemory, PeerPassive, PeerTarget};
 use crate::transport::plain::{PlainLoop, PlainLoops};
 use crate::transport::staged::{Half, Ring, StagedTarget, wire_operation};
@@ -19,7 +19,7 @@ use crate::transport::streams::TargetStreams;
 use crate::transport::tcp::{self, TcpLoop, TcpTarget};
 use crate::transport::vm::{self, Admission, VmPassive, VmTarget};
 use crate::transport::words::Words;
-use crate::transport::{Setting, Target};
+use crate::transport::{Setting, Target, memory_path};
 use crate::watch::Watch;
 
 /// What the target moves bytes with.
@@ -46,14 +46,20 @@ pub(super) fn open(
     let setting = |operation| Setting { operation, watch: Arc::clone(watch) };
     match store.gpu() {
         None => open_wire(start, &setting(operation), store, initiator_pid, gate, control),
-        Some(pool) if start.case.transport == Transport::Peer => {
-            open_peer(start, &setting(operation), pool, gate, control)
-        }
-        Some(pool) => {
-            let wire = setting(wire_operation(operation));
-            let end = open_wire(start, &wire, store, initiator_pid, gate, control)?;
-            staged(end, start, pool, gate, control)
-        }
+        Some(pool) => match memory_path(&start.case) {
+            MemoryPath::Peer => open_peer(start, &setting(operation), pool, gate, control),
+            MemoryPath::Staged => {
+                let wire = setting(wire_operation(operation));
+                let end = open_wire(start, &wire, store, initiator_pid, gate, control)?;
+                staged(end, Ring::of(&start.case), start, pool, gate, control)
+            }
+            MemoryPath::Gpudirect => open_fabric(start, &setting(operation), Reachable::Gpu(&pool.memory()), control),
+            MemoryPath::GpudirectPacked => {
+                let slab = pool.slab().context("found no slots on the GPU")?;
+                let end = open_fabric(start, &setting(wire_operation(operation)), Reachable::Gpu(&slab), control)?;
+                staged(end, Ring::on_gpu(&start.case), start, pool, gate, control)
+            }
+        },
     }
 }
 
@@ -75,7 +81,7 @@ fn open_wire(
         | Transport::Shm
         | Transport::Efa
         | Transport::EfaDirect
-        | Transport::Null => open_fabric(start, setting, store, control),
+        | Transport::Null => open_fabric(start, setting, store.pool().into(), control),
     }
 }
 
@@ -115,10 +121,10 @@ fn open_vm(
     Ok(TargetEnd { streams: TargetStreams::new(streams), loops, cards: Vec::new() })
 }
 
-fn open_fabric(start: &Start, setting: &Setting, store: &Store, control: &mut Control) -> Result<TargetEnd> {
+fn open_fabric(start: &Start, setting: &Setting, reachable: Reachable<'_>, control: &mut Control) -> Result<TargetEnd> {
     let (case, address) = (&start.case, control.local_address()?);
     let library = libfabric::library_for(case.transport)?;
-    let open = |stream| Opened::new(&library, case.transport, setting.operation, store.pool(), address, stream);
+    let open = |stream| Opened::new(&library, case.transport, setting.operation, reachable, address, stream);
     let opened = (0..usize::try_from(case.streams)?).map(open).collect::<Result<Vec<_>>>()?;
     let cards = opened.iter().filter_map(Opened::card).collect();
     let own: Vec<_> = opened.iter().map(Opened::reach).collect::<Result<_>>()?;
@@ -143,8 +149,15 @@ fn open_fabric(start: &Start, setting: &Setting, store: &Store, control: &mut Co
 }
 
 /// Puts the GPU's half around each stream of the wire, with a side connection of its own.
-fn staged(end: TargetEnd, start: &Start, pool: &GpuPool, gate: &mut Gate, control: &Control) -> Result<TargetEnd> {
-    let (ring, operation) = (Ring::of(&start.case), start.case.operation);
+fn staged(
+    end: TargetEnd,
+    ring: Ring,
+    start: &Start,
+    pool: &GpuPool,
+    gate: &mut Gate,
+    control: &Control,
+) -> Result<TargetEnd> {
+    let operation = start.case.operation;
     let direction = if operation == Operation::Read { Direction::Out } else { Direction::In };
     let streams = end.streams.wrapped(|stream, wire| {
         let half = Half::new(pool, ring, stream, direction)?;

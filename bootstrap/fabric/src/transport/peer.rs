@@ -197,7 +197,6 @@ impl Initiator for PeerInitiator {
         PathFacts {
             waiting: "adaptive".to_owned(),
             completion: "moved by the initiator's kernel".to_owned(),
-            memory_path: "peer".to_owned(),
             ..PathFacts::default()
         }
     }

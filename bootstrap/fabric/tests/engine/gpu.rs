@@ -13,6 +13,7 @@ use prefab_contract::transfer::Shape;
 use crate::cuda_driver::driver;
 use crate::pair::{Said, cause, reason};
 use crate::program::{Engine, FREE_PORT, case, engine_path, faulty, line, start};
+use crate::stub::{Stub, is_here};
 
 /// Transports that carry GPU memory within a machine and need no library.
 const TRANSPORTS: [Transport; 3] = [Transport::BuiltinTcp, Transport::BuiltinVm, Transport::Peer];
@@ -240,7 +241,8 @@ fn without_a_driver_the_reason_is_a_sentence() {
 fn paths_that_a_transport_does_not_have_are_refused_at_both_ends() {
     for (transport, memory_path, words) in [
         (Transport::BuiltinTcp, Some(MemoryPath::Peer), "expected --transport peer"),
-        (Transport::BuiltinTcp, Some(MemoryPath::Gpudirect), "expected --memory-path staged"),
+        (Transport::BuiltinTcp, Some(MemoryPath::Gpudirect), "which registers no memory"),
+        (Transport::BuiltinVm, Some(MemoryPath::GpudirectPacked), "expected --memory-path staged"),
         (Transport::Peer, Some(MemoryPath::Staged), "expected peer"),
         (Transport::Null, None, "found GPU memory over null"),
     ] {
@@ -258,4 +260,84 @@ fn paths_that_a_transport_does_not_have_are_refused_at_both_ends() {
     });
     let found = reason(said.initiator.last().unwrap());
     assert!(found.contains("GPU 0 at 0000:01:00.0 without access to the peer's at 0000:02:00.0"), "{found}");
+}
+
+/// Both ends over a stub of libfabric.
+fn over(stub: &Stub, case: &CaseSpec) -> Said {
+    let library = stub.path().display().to_string();
+    let facts: &[(&str, &str)] = &[("PREFAB_LIBFABRIC", &library)];
+    pair(case, [facts, facts], |start| start)
+}
+
+fn on_path(memory_path: MemoryPath, transport: Transport, operation: Operation) -> CaseSpec {
+    let mode = Mode::Request { outstanding: 2, until: Until::Rounds(2) };
+    // More than one slot of the least length, and one that is not full.
+    let shape = Shape::with_working_set([(8192, 5, 60), (48, 3, 7)], 1 << 23).unwrap();
+    with_mode(CaseSpec { memory_path: Some(memory_path), shape, streams: 2, ..on_gpu(transport, operation) }, mode)
+}
+
+#[test]
+fn staged_slots_arrive_over_the_worst_providers() {
+    if !is_here() {
+        return;
+    }
+    let unordered = Stub::new("devices 2\nreorder 1\nhold_us 200\ndelay_us 200\neagain_ppm 100000\nwait 0");
+    let ordered = Stub::new("provider tcp\niov 4\nhold_us 200\nmanual 1");
+    for (stub, transport) in
+        [(&unordered, Transport::EfaDirect), (&unordered, Transport::Efa), (&ordered, Transport::Tcp)]
+    {
+        for operation in Operation::ALL {
+            let case = on_path(MemoryPath::Staged, transport, operation);
+            let said = over(stub, &case).finished();
+            assert_eq!(path(&said).memory_path, "staged");
+            assert!(said.rounds().iter().all(|round| round.blocks_verified == 2 * case.shape.descriptors()));
+        }
+    }
+}
+
+#[test]
+fn gpudirect_registers_by_dma_buf_else_by_address_and_is_called_unproven() {
+    if !is_here() {
+        return;
+    }
+    for (settings, registration) in [
+        ("hmem 1", "dma-buf"),
+        ("hmem 1\nreorder 1\nhold_us 200\ndelay_us 200\neagain_ppm 100000", "dma-buf"),
+        ("hmem 1\ndmabuf 0", "FI_HMEM"),
+        ("hmem 1\nversion 1.18", "FI_HMEM"),
+    ] {
+        // Without a version the stub has that of the headers, which may be older than registrations by dma-buf.
+        let newest =
+            if settings.contains("version") { settings.to_owned() } else { format!("{settings}\nversion 1.20") };
+        let stub = Stub::new(&newest);
+        for transport in [Transport::Efa, Transport::EfaDirect] {
+            for (memory_path, operation, name) in [
+                (MemoryPath::Gpudirect, Operation::Read, "gpudirect (unproven)"),
+                (MemoryPath::Gpudirect, Operation::Write, "gpudirect (unproven)"),
+                (MemoryPath::GpudirectPacked, Operation::Read, "gpudirect-packed (unproven)"),
+                (MemoryPath::GpudirectPacked, Operation::Packed, "gpudirect-packed (unproven)"),
+            ] {
+                let case = on_path(memory_path, transport, operation);
+                let said = over(&stub, &case).finished();
+                let facts = path(&said);
+                assert_eq!((facts.memory_path.as_str(), facts.registration.as_deref()), (name, Some(registration)));
+                assert!(said.rounds().iter().all(|round| round.blocks_verified == 2 * case.shape.descriptors()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_libfabric_that_takes_no_gpu_memory_is_refused_with_what_it_needs() {
+    if !is_here() {
+        return;
+    }
+    let stub = Stub::new("hmem 0");
+    for memory_path in [MemoryPath::Gpudirect, MemoryPath::GpudirectPacked] {
+        let said = over(&stub, &on_path(memory_path, Transport::EfaDirect, Operation::Read));
+        for events in [&said.initiator, &said.target] {
+            let found = reason(events.last().unwrap());
+            assert!(found.contains("with FI_HMEM") && found.contains("libcudart.so"), "{found}");
+        }
+    }
 }

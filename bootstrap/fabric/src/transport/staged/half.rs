@@ -11,7 +11,7 @@ use super::Ring;
 use crate::cpu_time::nanoseconds;
 use crate::cuda::blocks::{Piece, Table};
 use crate::cuda::pool::GpuPool;
-use crate::cuda::staging::{Batch, Direction, Lane, SLOTS, Way, plan};
+use crate::cuda::staging::{Batch, Direction, Lane, SLOTS, Slab, Way, plan};
 use crate::cuda::{blocks::Kernels, gpu::Gpu, memory::DeviceMemory};
 use crate::transport::memory::Window;
 
@@ -80,7 +80,10 @@ impl Half {
             gpu: pool.gpu().clone(),
             kernels: pool.kernels(),
             pool: pool.memory(),
-            lane: Lane::new(pool.gpu(), ring.slot_bytes)?,
+            lane: match pool.slab() {
+                Some(slab) => Lane::over(pool.gpu(), ring.slot_bytes, Slab::Reached(slab, ring.begin(stream)))?,
+                None => Lane::new(pool.gpu(), ring.slot_bytes)?,
+            },
             direction,
             slot_bytes: ring.slot_bytes,
             ring: ring.begin(stream),

@@ -186,7 +186,7 @@ impl Initiator for StagedInitiator {
 
     fn facts(&self) -> PathFacts {
         let end = if self.reads { "unpacked by the initiator's kernel" } else { "unpacked by the target's kernel" };
-        PathFacts { completion: end.to_owned(), memory_path: "staged".to_owned(), ..self.wire.stream.facts() }
+        PathFacts { completion: end.to_owned(), ..self.wire.stream.facts() }
     }
 
     fn take_stages(&mut self) -> Option<Stages> {
