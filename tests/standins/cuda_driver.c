@@ -222,12 +222,12 @@ int cuModuleLoadData(void **module, const void *image) {
 }
 int cuModuleUnload(void *module) { (void)module; return 0; }
 
-enum { MOVE = 1, FILL, POISON, CHECK };
+enum { MOVE = 1, FILL, POISON, CHECK, READ };
 
 int cuModuleGetFunction(void **function, void *module, const char *name) {
-    static const char *const names[] = {"", "move_pieces", "fill_blocks", "poison_blocks", "check_blocks"};
+    static const char *const names[] = {"", "move_pieces", "fill_blocks", "poison_blocks", "check_blocks", "read_all"};
     (void)module;
-    for (intptr_t i = MOVE; i <= CHECK; i++)
+    for (intptr_t i = MOVE; i <= READ; i++)
         if (!strcmp(names[i], name)) { *function = (void *)i; return 0; }
     return 500;
 }
@@ -256,6 +256,10 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     for (int i = 0; i < 6; i++) a[i] = *(u64 *)parameters[i];
     if ((intptr_t)function == MOVE) {
         move((char *)(uintptr_t)a[0], (char *)(uintptr_t)a[1], (const struct piece *)(uintptr_t)a[2], a[3]);
+        return 0;
+    }
+    if ((intptr_t)function == READ) {
+        usleep(100);
         return 0;
     }
     const struct data *rows = (const struct data *)(uintptr_t)a[1];

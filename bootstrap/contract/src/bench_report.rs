@@ -301,6 +301,10 @@ pub struct Case {
     /// the same round): the share of what the slowest stage allows. Null unless staged.
     #[serde(default)]
     pub staged_ratio: Option<f64>,
+    /// How many times longer a kernel that reads memory as decoding does takes on the target's GPU during requests; the median
+    /// over the rounds. Null where it was not asked for.
+    #[serde(default)]
+    pub decode_slowdown: Option<f64>,
     /// How long the driver took to compile and load the kernels at the initiator, in milliseconds; a part of `load_ms`.
     #[serde(default)]
     pub jit_ms: Option<f64>,

@@ -18,7 +18,7 @@ pub use case::{
     CaseSpec, Cut, GPU_ALIGNMENT, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory,
     MemoryPath, Mode, Schedule, Until,
 };
-pub use event::{Ceiling, Counter, Event, GpuLinks, Requests, Round, Stages, Steady, Waiting};
+pub use event::{Ceiling, Counter, Decode, Event, GpuLinks, Requests, Round, Stages, Steady, Waiting};
 pub use pair_key::PairKey;
 pub use path::{GpuFacts, PathFacts, Rdma};
 pub use stage::Stage;
@@ -141,6 +141,7 @@ mod tests {
                 streams: 1,
                 schedule: Some(Schedule { prefill_ms: 100, parts: 64, cut: Cut::Layers }),
                 ceilings: true,
+                decode: false,
             },
             role: Role::Target { listen: "127.0.0.1:0".parse().unwrap() },
             rank: 1,

@@ -38,6 +38,9 @@ pub struct Gpu {
     pub bar1_bytes: Option<u64>,
     /// Whether errors in memory are corrected.
     pub has_ecc: Option<bool>,
+    /// Errors in memory since the last reset that were not corrected.
+    #[serde(default)]
+    pub uncorrected_errors: Option<u64>,
     /// Whether it is cut into MIG slices.
     pub has_mig: Option<bool>,
     /// Whether its memory can be exported as a dma-buf.

@@ -6,7 +6,7 @@ mod wire;
 
 pub(crate) use channel::Control;
 
-use prefab_contract::engine::{CaseSpec, GpuFacts, GpuLinks, Stage, Stages, Waiting};
+use prefab_contract::engine::{CaseSpec, Decode, GpuFacts, GpuLinks, Stage, Stages, Waiting};
 use serde::{Deserialize, Serialize};
 
 use crate::transport::libfabric::Reach;
@@ -45,7 +45,13 @@ pub(crate) enum Message {
     /// The flow is over; what did the target count and find?
     Check { flow: u64 },
     /// That.
-    Checked { target_bytes: u64, target_cpu_ns: u64, blocks_verified: u64, stages: Option<Stages> },
+    Checked {
+        target_bytes: u64,
+        target_cpu_ns: u64,
+        blocks_verified: u64,
+        stages: Option<Stages>,
+        decode: Option<Decode>,
+    },
     /// Time contiguous copies of so many bytes over the link of the target's GPU.
     Link { bytes: u64 },
     /// What they took; none of host memory.

@@ -4,6 +4,7 @@
 //! device; what it returns is the proof that the other types ask for.
 
 pub(crate) mod blocks;
+pub(crate) mod decode;
 pub(crate) mod fault;
 pub(crate) mod gpu;
 pub(crate) mod inventory;

@@ -143,6 +143,7 @@ mod tests {
             streams: 1,
             schedule,
             ceilings: false,
+            decode: false,
         }
     }
 

@@ -12,6 +12,7 @@ use prefab_contract::engine::{Event, Stage, Start};
 use crate::challenge::Purpose;
 use crate::control::{Control, Message, PeerEnded};
 use crate::counters::Counters;
+use crate::cuda::decode::Decoding;
 use crate::cuda::loaded::Loaded;
 use crate::events::emit;
 use crate::gate::Gate;
@@ -59,7 +60,8 @@ fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch
     let end = held.end.insert(opening::open(start, store, pid, &mut gate, control, watch)?);
     drop(gate);
     let counters = Counters::of(&end.cards);
-    Case { start, case, control, store, end, watch }.run()?;
+    let decoding = store.gpu().filter(|_| case.decode).map(Decoding::new).transpose()?;
+    Case { start, case, control, store, end, watch, decoding, decoded: None }.run()?;
     emit(&Event::Counters { counters: counters.moved() });
     // Whoever reads `Finished` can reach this memory no more.
     drop(held.end.take());

@@ -1,6 +1,6 @@
 //! The cells of a plan: requests of a model's KV cache, or of descriptors of one size.
 
-use prefab_contract::engine::{CaseSpec, GPU_ALIGNMENT, Memory, Operation, Transport};
+use prefab_contract::engine::{CaseSpec, GPU_ALIGNMENT, Memory, MemoryPath, Operation, Transport};
 use prefab_contract::kv::{Layout, TensorParallel};
 use prefab_contract::models::Model;
 use prefab_contract::transfer::{Scatter, Shape};
@@ -190,17 +190,20 @@ impl Reader<'_> {
 }
 
 fn spec(common: &Common, at: &At, operation: Operation, shape: Shape, ceilings: bool) -> CaseSpec {
+    let is_gpu = at.place.memory == Memory::Gpu;
     CaseSpec {
         transport: at.transport,
         operation,
         memory: at.place.memory,
-        memory_path: common.memory_path.filter(|_| at.place.memory == Memory::Gpu),
+        memory_path: common.memory_path.filter(|_| is_gpu),
         shape,
         scatter: Scatter { fragmentation_ppm: at.place.fragmentation_ppm, seed: common.seed },
         mode: common.mode,
         streams: common.streams,
         schedule: None,
         ceilings,
+        // Packed on the GPU, a transfer takes multiprocessors from whoever decodes there: that is always told.
+        decode: is_gpu && (common.decode || common.memory_path == Some(MemoryPath::GpudirectPacked)),
     }
 }
 

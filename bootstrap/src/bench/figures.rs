@@ -112,6 +112,7 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         to_host_link_gb_per_s: median_of(&measured, |pair| pair.links_gb_per_s(|links| links.to_host_ns)),
         to_device_link_gb_per_s: median_of(&measured, |pair| pair.links_gb_per_s(|links| links.to_device_ns)),
         staged_ratio: median_of(&measured, |pair| pair.staged_ratios()),
+        decode_slowdown: median_of(&measured, |pair| pair.decode_slowdowns()),
         jit_ms: facts.and_then(|facts| facts.gpu.as_ref()).map(|gpu| as_f64(gpu.jit_us) / 1e3),
         blocks_verified: pairs.iter().map(Outcome::blocks_verified).sum(),
         verified: is_verified(spec, pairs),

@@ -86,6 +86,9 @@ pub(crate) struct Options {
     /// How bytes leave and enter GPU memory: staged, gpudirect, gpudirect-packed, peer [default: peer over peer, else staged]
     #[arg(long, value_name = "PATH", help_heading = "How")]
     pub(super) memory_path: Option<String>,
+    /// Run a kernel that reads memory as decoding does on the target's GPU meanwhile, and tell how much slower it is
+    #[arg(long, help_heading = "How")]
+    pub(super) decode: bool,
     /// request: closed loop of verified rounds; steady: requests completed inside a time [default: request]
     #[arg(long, value_name = "MODE", help_heading = "How")]
     pub(super) mode: Option<String>,

@@ -32,6 +32,7 @@ pub(crate) struct Common {
     pub(crate) operations: Vec<Vec<Operation>>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) memory_path: Option<MemoryPath>,
+    pub(crate) decode: bool,
     pub(crate) fragmentations_ppm: Vec<u32>,
     pub(crate) scheme: Scheme,
     pub(crate) endpoints: Option<u32>,
@@ -49,6 +50,7 @@ impl Reader<'_> {
             transports: self.transports(engine, &memory),
             operations: self.operations(),
             memory_path: self.memory_path(&memory),
+            decode: self.decode(&memory),
             memory,
             fragmentations_ppm: self.list("--fragmentation", &self.options.fragmentation, &[1_000_000], |text| {
                 millionths(text, "0 puts the blocks of a region in one run, 1 leaves every block alone")
@@ -122,6 +124,14 @@ impl Reader<'_> {
             |text: &str| number(text, 0..=1023, "give indices as CUDA counts them; `prefab-fabric gpus` lists them");
         let asked = self.list("--gpus", &self.options.gpus, &[], read);
         asked.into_iter().filter_map(|index| u32::try_from(index).ok()).collect()
+    }
+
+    fn decode(&mut self, memory: &[Memory]) -> bool {
+        if self.options.decode && !memory.contains(&Memory::Gpu) {
+            let expected = "GPU memory, beside which decoding runs";
+            self.mistakes.add("--decode", "decoding without GPU memory", expected, "add --memory gpu, or leave it out");
+        }
+        self.options.decode
     }
 
     fn memory_path(&mut self, memory: &[Memory]) -> Option<MemoryPath> {

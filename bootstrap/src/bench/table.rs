@@ -252,6 +252,9 @@ fn stages(case: &Case) -> Option<String> {
     if let (Some(to_host), Some(to_device)) = (case.to_host_link_gb_per_s, case.to_device_link_gb_per_s) {
         text.push_str(&format!("; the links carry {to_host:.1} GB/s to the host and {to_device:.1} to the device"));
     }
+    if let Some(slowdown) = case.decode_slowdown {
+        text.push_str(&format!("; decoding on the target took {slowdown:.2} times as long"));
+    }
     if let Some(share) = case.staged_ratio {
         text.push_str(&format!(", and {:.0} % of the slowest stage was reached", share * 100.0));
     }

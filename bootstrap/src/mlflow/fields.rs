@@ -74,6 +74,7 @@ pub(super) const METRICS: &[&str] = &[
     "to_host_link_gb_per_s",
     "to_device_link_gb_per_s",
     "staged_ratio",
+    "decode_slowdown",
     "jit_ms",
     "blocks_verified",
     "verified",

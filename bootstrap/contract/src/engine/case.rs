@@ -48,6 +48,10 @@ pub struct CaseSpec {
     pub schedule: Option<Schedule>,
     /// Whether plain loops of the same shape run between the rounds.
     pub ceilings: bool,
+    /// Whether a kernel that reads memory as decoding does runs on the target's GPU during flows, and how much slower it is
+    /// then is told.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decode: bool,
 }
 
 /// How requests follow each other.
@@ -76,6 +80,11 @@ pub enum Mode {
         /// earlier ones have ended. A request's time begins with its arrival. Null: closed loop.
         rate_per_1000_s: Option<u64>,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl CaseSpec {
@@ -135,6 +144,10 @@ impl CaseSpec {
                  at once; use another block size, or host memory",
                 class.descriptor_bytes
             )));
+        }
+        if self.memory == Memory::Host && self.decode {
+            let text = "found a decoding kernel for host memory, expected GPU memory; leave it out";
+            return Err(ImpossibleCase(text.to_owned()));
         }
         if self.memory == Memory::Host
             && let Some(path) = self.memory_path

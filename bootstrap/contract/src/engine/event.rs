@@ -120,6 +120,9 @@ pub struct Round {
     /// Contiguous copies of as many bytes over the GPUs' links; null without GPU memory or ceilings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<GpuLinks>,
+    /// What decoding on the target's GPU suffered; null where it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<Decode>,
 }
 
 /// Some requests of a steady flow.
@@ -170,6 +173,21 @@ pub struct Steady {
     /// Contiguous copies of one request's bytes over the GPUs' links; null without GPU memory or ceilings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<GpuLinks>,
+    /// What decoding on the target's GPU suffered; null where it was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<Decode>,
+}
+
+/// A kernel that reads as much memory as decoding a token does, again and again on the target's GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decode {
+    /// Its median duration before the flow, in nanoseconds.
+    pub alone_ns: u64,
+    /// Its mean duration during the flow, in nanoseconds.
+    pub during_ns: u64,
+    /// How often it ran during the flow.
+    pub runs: u64,
 }
 
 /// How long each stage of a GPU's memory path was at work, in nanoseconds, summed over the streams. Stages work at the same

@@ -169,6 +169,7 @@ pub(crate) struct Kernels {
     fill_blocks: sys::CUfunction,
     poison_blocks: sys::CUfunction,
     check_blocks: sys::CUfunction,
+    read_all: sys::CUfunction,
     grid: u32,
     load_time: Duration,
 }
@@ -239,6 +240,7 @@ impl Kernels {
             fill_blocks,
             poison_blocks,
             check_blocks,
+            read_all: function("read_all")?,
             grid: gpu.multiprocessors()? * BLOCKS_PER_MULTIPROCESSOR,
             load_time,
         })
@@ -323,6 +325,17 @@ impl Kernels {
         let (wrong, first) = scratch.here.bytes()?.split_at(8);
         let (wrong, first) = (u64::from_le_bytes(wrong.try_into()?), u64::from_le_bytes(first.try_into()?));
         Ok((wrong, (wrong > 0).then_some(first)))
+    }
+
+    /// Reads all of a memory once, but for the last bytes that are no multiple of 16; the first 8 of them are written over if
+    /// all are zero.
+    ///
+    /// # Errors
+    /// The driver refuses.
+    pub(crate) fn read_all(&self, stream: &Stream, memory: &DeviceMemory) -> Result<()> {
+        let start = memory.address(0, memory.bytes())?;
+        let arguments = [start, memory.bytes() / 16, start, 0, 0, 0];
+        self.launch(stream, self.read_all, "read_all", u64::from(self.grid), arguments)
     }
 
     /// Starts a kernel whose arguments are all of 64 bits; a kernel reads the first ones, as many as it has.

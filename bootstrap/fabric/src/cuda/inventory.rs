@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError};
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper::{Device, Nvml};
 use prefab_contract::gpu::{Gpu as Entry, GpuProbe};
@@ -10,6 +11,7 @@ use prefab_contract::gpu::{Gpu as Entry, GpuProbe};
 use super::fault::Fault;
 use super::gpu::Gpu;
 use super::library::{self, Driver};
+use super::near::numa_node;
 
 /// The most NVLink connections that a GPU has (18 on Hopper and Blackwell).
 const MAX_NVLINKS: u32 = 18;
@@ -60,7 +62,7 @@ fn entry(gpu: &Gpu, all: &[Gpu], nvml: Option<&Nvml>) -> Result<Entry, Fault> {
     Ok(Entry {
         index: gpu.index().unsigned_abs(),
         name: gpu.name()?,
-        pci_address,
+        pci_address: pci_address.clone(),
         uuid: ask(device.as_ref(), Device::uuid),
         compute_capability: ask(device.as_ref(), Device::cuda_compute_capability)
             .map(|c| format!("{}.{}", c.major, c.minor)),
@@ -68,9 +70,12 @@ fn entry(gpu: &Gpu, all: &[Gpu], nvml: Option<&Nvml>) -> Result<Entry, Fault> {
         free_bytes,
         bar1_bytes: ask(device.as_ref(), Device::bar1_memory_info).map(|bar1| bar1.total),
         has_ecc: ask(device.as_ref(), Device::is_ecc_enabled).map(|state| state.currently_enabled),
+        uncorrected_errors: ask(device.as_ref(), |device| {
+            device.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile)
+        }),
         has_mig: ask(device.as_ref(), Device::mig_mode).map(|mode| mode.current != 0),
         has_dma_buf: gpu.has_dma_buf()?,
-        numa_node: ask(device.as_ref(), Device::numa_node_id),
+        numa_node: numa_node(&pci_address),
         nvlinks: device.as_ref().map(links_up),
         peers,
     })

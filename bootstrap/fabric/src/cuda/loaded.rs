@@ -7,6 +7,7 @@ use anyhow::Result;
 use prefab_contract::engine::{CaseSpec, GpuFacts, Memory, MemoryPath, Stage, Start};
 
 use super::blocks::{Block, Kernels, Piece};
+use super::decode;
 use super::gpu::Gpu;
 use super::library;
 use super::near::numa_node;
@@ -68,5 +69,6 @@ fn needed_bytes(case: &CaseSpec) -> u64 {
     // Every block a run of its own, cut where slots and shares end.
     let pieces = case.shape.descriptors() + case.shape.payload_bytes() / (16 << 10) + SLOTS as u64;
     let of_pieces = (size_of::<Piece>() as u64).saturating_mul(pieces).saturating_mul(2 * u64::from(case.room()));
-    case.shape.pool_bytes().saturating_add(slabs).saturating_add(of_blocks).saturating_add(of_pieces)
+    let of_decoding = if case.decode { decode::BYTES } else { 0 };
+    case.shape.pool_bytes().saturating_add(slabs + of_decoding).saturating_add(of_blocks).saturating_add(of_pieces)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use prefab_contract::engine::{
-    CaseSpec, Ceiling, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start, Transport,
+    CaseSpec, Ceiling, Decode, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start, Transport,
 };
 
 use super::opening::InitiatorEnd;
@@ -45,6 +45,7 @@ pub(super) struct Verdict {
     pub(super) blocks_verified: u64,
     /// Of both ends.
     pub(super) stages: Option<Stages>,
+    pub(super) decode: Option<Decode>,
 }
 
 impl Flows<'_> {
@@ -109,9 +110,9 @@ impl Flows<'_> {
         spoil_if_received(self.start, number, self.store, plan)?;
         let own_blocks = self.store.verify(self.case, true, plan)?;
         let own_stages = self.end.streams.take_stages();
-        let (target_bytes, target_cpu_ns, blocks_verified, stages) = match self.control.receive()? {
-            Message::Checked { target_bytes, target_cpu_ns, blocks_verified, stages } => {
-                (target_bytes, target_cpu_ns, blocks_verified, stages)
+        let (target_bytes, target_cpu_ns, blocks_verified, stages, decode) = match self.control.receive()? {
+            Message::Checked { target_bytes, target_cpu_ns, blocks_verified, stages, decode } => {
+                (target_bytes, target_cpu_ns, blocks_verified, stages, decode)
             }
             other => bail!("found the control message {other:?}, expected the target's verdict on flow {number}"),
         };
@@ -122,7 +123,7 @@ impl Flows<'_> {
              same by both"
         );
         let stages = own_stages.into_iter().chain(stages).reduce(Stages::and);
-        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified, stages })
+        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified, stages, decode })
     }
 
     /// Runs every plain loop once over the flow's pieces.

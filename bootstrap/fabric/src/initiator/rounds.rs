@@ -74,6 +74,7 @@ pub(super) fn one(flows: &mut Flows<'_>, number: u64, plan: &FlowPlan<'_>) -> Re
         ceiling_ns: Vec::new(),
         stages: verdict.stages,
         links: None,
+        decode: verdict.decode,
     })
 }
 

@@ -83,6 +83,7 @@ fn flow(flows: &mut Flows<'_>, plan: &FlowPlan<'_>) -> Result<Steady> {
         ceiling_ns: Vec::new(),
         stages: verdict.stages,
         links: None,
+        decode: verdict.decode,
     })
 }
 

@@ -17,6 +17,7 @@ fn case() -> CaseSpec {
         streams: 1,
         schedule: None,
         ceilings: false,
+        decode: false,
     }
 }
 

@@ -1,13 +1,15 @@
 //! The flows, as the initiator orders them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Memory, Operation, Stage, Start, Waiting};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use prefab_contract::engine::{CaseSpec, Decode, Memory, Operation, Stage, Start, Waiting};
 
 use super::opening::TargetEnd;
 use crate::control::{Control, Message};
 use crate::cpu_time::process_cpu_ns;
+use crate::cuda::decode::Decoding;
 use crate::fault::spoil;
 use crate::flow_plan::FlowPlan;
 use crate::store::Store;
@@ -23,6 +25,9 @@ pub(super) struct Case<'a> {
     pub(super) store: &'a mut Store,
     pub(super) end: &'a mut TargetEnd,
     pub(super) watch: &'a Arc<Watch>,
+    /// A kernel that decodes meanwhile, where that is asked for, and what it suffered in the last flow.
+    pub(super) decoding: Option<Decoding>,
+    pub(super) decoded: Option<Decode>,
 }
 
 impl Case<'_> {
@@ -76,6 +81,9 @@ impl Case<'_> {
         if self.case.operation == Operation::Packed || self.case.memory == Memory::Gpu {
             (0..plan.handles()).try_for_each(|handle| self.end.streams.prepare(handle, &plan.runs(handle)))?;
         }
+        if let Some(decoding) = &mut self.decoding {
+            decoding.time_alone()?;
+        }
         // Until the flow begins the initiator makes its tables, and waits for other pairs.
         self.watch.enter(Stage::Barrier, plan.data_bytes());
         self.control.send(&Message::Prepared {})
@@ -85,8 +93,18 @@ impl Case<'_> {
         let flow = Arc::clone(self.control.flow());
         flow.begin(handles);
         self.watch.enter_transfer_of_peer();
-        let ready = || self.control.send(&Message::Serving {});
-        self.end.streams.serve(self.store.window(), &flow, ready)
+        let Self { control, store, end, decoding, decoded, .. } = self;
+        let ready = || control.send(&Message::Serving {});
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let running = decoding.as_mut().map(|decoding| scope.spawn(|| decoding.during(&is_over)));
+            let served = end.streams.serve(store.window(), &flow, ready);
+            is_over.store(true, Ordering::Release);
+            let ran = running
+                .map(|running| running.join().unwrap_or_else(|_| Err(anyhow!("the decoding thread broke down"))));
+            *decoded = ran.transpose()?;
+            served
+        })
     }
 
     fn check(&mut self, number: u64, plan: &FlowPlan<'_>, served: Served, target_cpu_ns: u64) -> Result<()> {
@@ -95,8 +113,14 @@ impl Case<'_> {
             spoil(self.start.fault, number, self.case, self.store, plan)?;
         }
         let blocks_verified = self.store.verify(self.case, false, plan)?;
-        let stages = self.end.streams.take_stages();
-        self.control.send(&Message::Checked { target_bytes: served.bytes, target_cpu_ns, blocks_verified, stages })
+        let (stages, decode) = (self.end.streams.take_stages(), self.decoded.take());
+        self.control.send(&Message::Checked {
+            target_bytes: served.bytes,
+            target_cpu_ns,
+            blocks_verified,
+            stages,
+            decode,
+        })
     }
 
     fn ceiling(&mut self, plan: &FlowPlan<'_>, waiting: Waiting, streams: u32) -> Result<()> {

@@ -42,6 +42,7 @@ pub(crate) fn case(
         streams,
         schedule: None,
         ceilings: true,
+        decode: false,
     }
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
         streams: 1,
         schedule: None,
         ceilings: true,
+        decode: false,
     }
 }
 

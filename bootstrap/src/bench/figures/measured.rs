@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::engine::{CaseSpec, Ceiling, GpuLinks, Mode, Round, Stages, Steady, Transport, Waiting};
+use prefab_contract::engine::{CaseSpec, Ceiling, Decode, GpuLinks, Mode, Round, Stages, Steady, Transport, Waiting};
 
 use super::as_f64;
 use super::durations::{Durations, mean, median};
@@ -203,6 +203,16 @@ impl<'a> Measured<'a> {
     pub(super) fn links_gb_per_s(&self, link: fn(&GpuLinks) -> u64) -> Vec<f64> {
         let payload_bytes = self.spec.shape.payload_bytes();
         self.staged().iter().filter_map(|staged| staged.link_gb_per_s(link, payload_bytes)).collect()
+    }
+
+    /// How many times longer decoding took on the target's GPU: in each round, or in the flow.
+    pub(super) fn decode_slowdowns(&self) -> Vec<f64> {
+        let all: Vec<Decode> = match &self.kind {
+            Kind::Rounds(rounds) => rounds.iter().filter_map(|round| round.decode).collect(),
+            Kind::Flow(flow) => flow.steady.iter().filter_map(|steady| steady.decode).collect(),
+        };
+        let told = all.iter().filter(|decode| decode.alone_ns > 0 && decode.runs > 0);
+        told.map(|decode| as_f64(decode.during_ns) / as_f64(decode.alone_ns)).collect()
     }
 
     /// Shares of what the slowest stage allows; none where there is one stage only.

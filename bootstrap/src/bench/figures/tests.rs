@@ -26,6 +26,7 @@ fn cell(outstanding: u32, pairs: u32) -> Cell {
         streams: 2,
         schedule: None,
         ceilings: true,
+        decode: false,
     };
     Cell { spec, pairs, scheme: Scheme::Pairwise, tokens: 16, hit_tokens: 0, layout: "layer", schedule: None }
 }
