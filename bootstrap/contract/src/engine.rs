@@ -18,7 +18,7 @@ pub use case::{
     CaseSpec, Cut, GPU_ALIGNMENT, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory,
     MemoryPath, Mode, Schedule, Until,
 };
-pub use event::{Ceiling, Counter, Decode, Event, GpuLinks, Requests, Round, Stages, Steady, Waiting};
+pub use event::{Ceiling, Counter, Decode, Event, GpuFlow, GpuLinks, Requests, Round, Stages, Steady, Waiting};
 pub use pair_key::PairKey;
 pub use path::{GpuFacts, PathFacts, Rdma};
 pub use stage::Stage;

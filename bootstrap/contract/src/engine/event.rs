@@ -114,15 +114,9 @@ pub struct Round {
     pub blocks_verified: u64,
     /// Durations of the plain loops of the same shape, in nanoseconds; empty without ceilings.
     pub ceiling_ns: Vec<Ceiling>,
-    /// What the stages between GPU memory and wire took; null where there are none.
+    /// What GPU memory adds; null for host memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stages: Option<Stages>,
-    /// Contiguous copies of as many bytes over the GPUs' links; null without GPU memory or ceilings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub links: Option<GpuLinks>,
-    /// What decoding on the target's GPU suffered; null where it was not asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decode: Option<Decode>,
+    pub gpu: Option<Box<GpuFlow>>,
 }
 
 /// Some requests of a steady flow.
@@ -167,14 +161,21 @@ pub struct Steady {
     pub blocks_verified: u64,
     /// Durations of the plain loops of one request's shape, taken before and after, in nanoseconds; empty without ceilings.
     pub ceiling_ns: Vec<Ceiling>,
-    /// What the stages between GPU memory and wire took over the whole flow; null where there are none.
+    /// What GPU memory adds; null for host memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stages: Option<Stages>,
-    /// Contiguous copies of one request's bytes over the GPUs' links; null without GPU memory or ceilings.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Box<GpuFlow>>,
+}
+
+/// What is told of a flow over GPU memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuFlow {
+    /// What the stages between GPU memory and wire took.
+    pub stages: Stages,
+    /// Contiguous copies of as many bytes as a plain loop moves over the GPUs' links; null without ceilings, and where bytes
+    /// pass no link to the host.
     pub links: Option<GpuLinks>,
     /// What decoding on the target's GPU suffered; null where it was not asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode: Option<Decode>,
 }
 

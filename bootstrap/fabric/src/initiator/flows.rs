@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
 use prefab_contract::engine::{
-    CaseSpec, Ceiling, Decode, Event, Fault, GpuLinks, Memory, Operation, Stage, Stages, Start, Transport,
+    CaseSpec, Ceiling, Event, Fault, GpuFlow, GpuLinks, Memory, MemoryPath, Operation, Stage, Stages, Start,
 };
 
 use super::opening::InitiatorEnd;
@@ -17,6 +17,7 @@ use crate::events::emit;
 use crate::fault::{Deaf, spoil};
 use crate::flow_plan::FlowPlan;
 use crate::store::Store;
+use crate::transport::memory_path;
 use crate::transport::streams::Requests;
 use crate::watch::Watch;
 
@@ -44,8 +45,7 @@ pub(super) struct Verdict {
     pub(super) target_cpu_ns: u64,
     pub(super) blocks_verified: u64,
     /// Of both ends.
-    pub(super) stages: Option<Stages>,
-    pub(super) decode: Option<Decode>,
+    pub(super) gpu: Option<Box<GpuFlow>>,
 }
 
 impl Flows<'_> {
@@ -123,7 +123,10 @@ impl Flows<'_> {
              same by both"
         );
         let stages = own_stages.into_iter().chain(stages).reduce(Stages::and);
-        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified, stages, decode })
+        let is_on_gpu = self.case.memory == Memory::Gpu;
+        let flow = GpuFlow { stages: stages.unwrap_or_default(), links: None, decode };
+        let gpu = is_on_gpu.then(|| Box::new(flow));
+        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified, gpu })
     }
 
     /// Runs every plain loop once over the flow's pieces.
@@ -157,10 +160,11 @@ impl Flows<'_> {
     ///
     /// # Errors
     /// A device fault, or the target's end.
-    pub(super) fn links(&mut self, plan: &FlowPlan<'_>) -> Result<Option<GpuLinks>> {
-        if !self.case.ceilings || self.case.memory == Memory::Host || self.case.transport == Transport::Peer {
-            return Ok(None);
-        }
+    pub(super) fn add_links(&mut self, gpu: &mut Option<Box<GpuFlow>>, plan: &FlowPlan<'_>) -> Result<()> {
+        let Some(gpu) = gpu.as_mut().filter(|_| self.case.ceilings && memory_path(self.case) == MemoryPath::Staged)
+        else {
+            return Ok(());
+        };
         let bytes = plan.plain_runs().iter().map(|run| run.bytes).sum();
         self.watch.enter(Stage::Fill, bytes);
         let own = self.store.time_link(bytes)?;
@@ -174,7 +178,8 @@ impl Flows<'_> {
             to_host_ns: source.to_host_ns,
             to_device_ns: sink.to_device_ns,
         };
-        Ok(source.zip(sink).map(of))
+        gpu.links = source.zip(sink).map(of);
+        Ok(())
     }
 }
 

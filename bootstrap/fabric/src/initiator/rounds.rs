@@ -31,7 +31,7 @@ pub(super) fn run(flows: &mut Flows<'_>, until: Until) -> Result<()> {
         let plan = FlowPlan::new(flows.case, number);
         let mut round = one(flows, number, &plan)?;
         round.ceiling_ns = flows.ceilings(number, &plan)?;
-        round.links = flows.links(&plan)?;
+        flows.add_links(&mut round.gpu, &plan)?;
         emit(&Event::Round(round));
     }
     Ok(())
@@ -72,9 +72,7 @@ pub(super) fn one(flows: &mut Flows<'_>, number: u64, plan: &FlowPlan<'_>) -> Re
         exposed_ns: timed.exposed.map(nanoseconds),
         blocks_verified: verdict.blocks_verified,
         ceiling_ns: Vec::new(),
-        stages: verdict.stages,
-        links: None,
-        decode: verdict.decode,
+        gpu: verdict.gpu,
     })
 }
 

@@ -39,7 +39,7 @@ pub(super) fn run(flows: &mut Flows<'_>) -> Result<()> {
         ceiling_ns.extend(flows.ceilings(STEADY_FLOW, &plan)?);
     }
     steady.ceiling_ns = ceiling_ns;
-    steady.links = flows.links(&plan)?;
+    flows.add_links(&mut steady.gpu, &plan)?;
     emit(&Event::Steady(steady));
     Ok(())
 }
@@ -81,9 +81,7 @@ fn flow(flows: &mut Flows<'_>, plan: &FlowPlan<'_>) -> Result<Steady> {
         requests_verified: plan.verified().len() as u64,
         blocks_verified: verdict.blocks_verified,
         ceiling_ns: Vec::new(),
-        stages: verdict.stages,
-        links: None,
-        decode: verdict.decode,
+        gpu: verdict.gpu,
     })
 }
 

@@ -76,9 +76,9 @@ fn every_block_arrives_by_every_operation_with_any_number_of_streams_and_request
                     assert_eq!(round.blocks_verified, case.shape.descriptors() * all, "{transport} {operation}");
                     let bytes = case.shape.payload_bytes() * all;
                     assert_eq!((round.initiator_bytes, round.target_bytes), (bytes, bytes));
-                    let stages = round.stages.unwrap();
-                    assert!(stages.wire_ns > 0, "{round:?}");
-                    let has_links = round.links.is_some_and(|links| links.to_host_ns > 0 && links.to_device_ns > 0);
+                    let gpu = round.gpu.as_ref().unwrap();
+                    assert!(gpu.stages.wire_ns > 0, "{round:?}");
+                    let has_links = gpu.links.is_some_and(|links| links.to_host_ns > 0 && links.to_device_ns > 0);
                     assert_eq!(has_links, transport != Transport::Peer, "{round:?}");
                     assert!(!round.ceiling_ns.is_empty() && round.ceiling_ns.iter().all(|it| it.duration_ns > 0));
                 }
@@ -98,7 +98,8 @@ fn a_steady_flow_and_a_schedule_of_parts_arrive() {
             let steady = said.steady();
             assert_eq!(steady.blocks_verified, case.shape.descriptors() * steady.requests_verified);
             assert_eq!(steady.target_bytes, steady.flow_requests * case.shape.payload_bytes());
-            assert!(steady.stages.is_some() && steady.links.is_some() == (transport != Transport::Peer));
+            let gpu = steady.gpu.as_ref().unwrap();
+            assert!(gpu.stages.wire_ns > 0 && gpu.links.is_some() == (transport != Transport::Peer));
 
             // More parts than regions: some move nothing.
             let schedule = Some(Schedule { prefill_ms: 10, parts: 5, cut: Cut::Layers });

@@ -162,9 +162,10 @@ impl<'a> Measured<'a> {
         match &self.kind {
             Kind::Rounds(rounds) => {
                 let of = |round: &&Round| {
+                    let gpu = round.gpu.as_ref()?;
                     Some(Staged {
-                        stages: round.stages?,
-                        links: round.links,
+                        stages: gpu.stages,
+                        links: gpu.links,
                         loop_ns: round.ceiling_ns.iter().map(|run| run.duration_ns).min().map(as_f64),
                         loop_requests: self.outstanding(),
                         requests: self.outstanding(),
@@ -178,9 +179,10 @@ impl<'a> Measured<'a> {
                 let payload_bytes = as_f64(self.spec.shape.payload_bytes());
                 let of = |steady: &Steady| {
                     let requests = as_f64(steady.flow_requests.max(1));
+                    let gpu = steady.gpu.as_ref()?;
                     Some(Staged {
-                        stages: steady.stages?,
-                        links: steady.links,
+                        stages: gpu.stages,
+                        links: gpu.links,
                         loop_ns: self.ceiling().map(|(gb_per_s, _)| payload_bytes / gb_per_s),
                         loop_requests: 1.0,
                         requests,
@@ -208,8 +210,8 @@ impl<'a> Measured<'a> {
     /// How many times longer decoding took on the target's GPU: in each round, or in the flow.
     pub(super) fn decode_slowdowns(&self) -> Vec<f64> {
         let all: Vec<Decode> = match &self.kind {
-            Kind::Rounds(rounds) => rounds.iter().filter_map(|round| round.decode).collect(),
-            Kind::Flow(flow) => flow.steady.iter().filter_map(|steady| steady.decode).collect(),
+            Kind::Rounds(rounds) => rounds.iter().filter_map(|round| round.gpu.as_ref()?.decode).collect(),
+            Kind::Flow(flow) => flow.steady.iter().filter_map(|steady| steady.gpu.as_ref()?.decode).collect(),
         };
         let told = all.iter().filter(|decode| decode.alone_ns > 0 && decode.runs > 0);
         told.map(|decode| as_f64(decode.during_ns) / as_f64(decode.alone_ns)).collect()
