@@ -422,7 +422,8 @@ impl Case {
     /// Whether the ceiling contradicts the figure. Staged, it cannot: what a GPU has just written may lie in a cache, and the
     /// source of a plain loop never does.
     pub fn ceiling_is_invalid(&self) -> bool {
-        self.memory_path.as_deref() != Some("staged") && self.ceiling_ratio.is_some_and(|ratio| ratio > INVALID_CEILING_RATIO)
+        self.memory_path.as_deref() != Some("staged")
+            && self.ceiling_ratio.is_some_and(|ratio| ratio > INVALID_CEILING_RATIO)
     }
 }
 

@@ -2,6 +2,7 @@
 //! ends.
 
 mod cases;
+#[path = "../../../../tests/standins/cuda_driver.rs"]
 mod cuda_driver;
 mod ends;
 mod faults;

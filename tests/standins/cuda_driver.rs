@@ -1,4 +1,4 @@
-//! The driver without a GPU, compiled once for all tests of this program.
+//! Compiles the CUDA driver that has no GPU, once in a process.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,9 +15,15 @@ pub(crate) fn driver() -> &'static Path {
     FOLDER.get_or_init(build).path()
 }
 
+/// The root of the repository.
+fn root() -> &'static Path {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    packages.into_iter().find(|folder| folder.join("tests/standins/cuda_driver.c").is_file()).expect("the repository")
+}
+
 fn build() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/standins/cuda_driver.c");
+    let source = root().join("tests/standins/cuda_driver.c");
     for name in NAMES {
         let mut command = Command::new("cc");
         command.args(["-O2", "-shared", "-fPIC", "-Wall", "-Werror", "-o"]).arg(folder.path().join(name)).arg(&source);
