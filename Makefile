@@ -15,7 +15,7 @@ SKIPPED := target/skipped.txt
 
 GUARD := target/guard
 
-.PHONY: build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric chromium guard demo test lint bench clean
+.PHONY: test-gpu bench-gpu build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric chromium guard demo test lint bench clean
 
 # What the caller's environment says of flags and wrappers does not change a release.
 RELEASE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET $(CARGO)
@@ -130,6 +130,14 @@ bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/report.py $(DIST)/prefab
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \
 	  $(PYTHON) -B tests/bench/transfer $(DIST)/prefab-bootstrap --json target/bench-peers.json
+
+# What only a GPU shows: kernels, copies and peers, in the tests that are ignored elsewhere.
+test-gpu:
+	$(CARGO) test --locked --package prefab-fabric --bin prefab-fabric -- --ignored --test-threads 1 on_gpu_
+
+# The speed of GPU memory beside its goals. PREFAB_NIXL_PYTHON names a Python with NIXL's wheel and PyTorch.
+bench-gpu: build-prefab-bootstrap build-prefab-fabric
+	$(PYTHON) -B tests/bench/gpu $(DIST)/prefab-bootstrap $(DIST)/prefab-fabric --json target/bench-gpu.json
 
 $(NIXL_VENV)/requirements.done: tests/bench/transfer/requirements.txt
 	rm -rf $(NIXL_VENV)

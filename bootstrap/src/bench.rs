@@ -101,8 +101,8 @@ struct Bench<'a> {
 impl Bench<'_> {
     /// Runs the cells of a batch together. Whatever goes wrong is part of their cases.
     fn batch(&mut self, batch: &Batch, visit: &mut Visit, report: &mut BenchReport) -> Vec<Case> {
-        let Plan { engine, deadline_divisor, .. } = self.plan;
-        let engines = Engines { program: engine, deadline_divisor: *deadline_divisor, interrupt: self.interrupt };
+        let Plan { engine, deadline_divisor, gpus, .. } = self.plan;
+        let engines = Engines { program: engine, deadline_divisor: *deadline_divisor, gpus, interrupt: self.interrupt };
         let first = report.cases.len() + 1;
         for (number, cell) in batch.cells.iter().enumerate() {
             self.progress.show(&began(self.plan, first + number, cell));

@@ -1,5 +1,7 @@
 //! One engine as a supervised child: started, listened to, bounded by its stage's deadline, and always reaped.
 
+mod environment;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -127,6 +129,8 @@ impl Engine {
         // The engine asks the kernel to be killed when this thread ends, which therefore must outlive it.
         let mut child = Command::new(program)
             .arg("run")
+            .env_clear()
+            .envs(environment::of(&start.case))
             // Ctrl-C reaches only this supervisor, which then ends both engines in order.
             .process_group(0)
             .stdin(Stdio::piped())

@@ -15,16 +15,17 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub use case::{
-    CaseSpec, Cut, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory, Mode, Schedule, Until,
+    CaseSpec, Cut, GPU_ALIGNMENT, ImpossibleCase, MAX_OUTSTANDING, MAX_PARTS, MAX_STREAMS, MAX_TABLES, Memory,
+    MemoryPath, Mode, Schedule, Until,
 };
-pub use event::{Ceiling, Counter, Event, Requests, Round, Steady, Waiting};
+pub use event::{Ceiling, Counter, Decode, Event, GpuFlow, GpuLinks, Requests, Round, Stages, Steady, Waiting};
 pub use pair_key::PairKey;
-pub use path::{PathFacts, Rdma};
+pub use path::{GpuFacts, PathFacts, Rdma};
 pub use stage::Stage;
 pub use transport::{Operation, Transport};
 
 /// The version of these messages. An engine refuses every other.
-pub const MESSAGE_VERSION: u32 = 3;
+pub const MESSAGE_VERSION: u32 = 4;
 
 /// The longest line that either side accepts, in bytes.
 pub const MAX_LINE_BYTES: usize = 64 * 1024;
@@ -33,6 +34,8 @@ pub const MAX_LINE_BYTES: usize = 64 * 1024;
 /// which mean the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+// One is made a process: its size is nothing.
+#[allow(clippy::large_enum_variant)]
 pub enum Command {
     /// Run one case.
     Start(Start),
@@ -57,6 +60,13 @@ pub struct Start {
     pub case: CaseSpec,
     /// Which end this engine is.
     pub role: Role,
+    /// The place of this engine among those of its machine: without a choice of GPUs, the GPU whose index is the rank,
+    /// counted around, holds its pool.
+    #[serde(default)]
+    pub rank: u32,
+    /// The GPU that holds the pool, as CUDA counts the visible ones; null: by rank.
+    #[serde(default)]
+    pub gpu: Option<u32>,
     /// Divides every deadline; 1 except in tests.
     pub deadline_divisor: u32,
     /// Several pairs run at once: before each flow the initiator says [`Event::AtBarrier`] and waits for [`Command::Go`].
@@ -124,14 +134,18 @@ mod tests {
                 transport: Transport::BuiltinTcp,
                 operation: Operation::Read,
                 memory: Memory::Host,
+                memory_path: None,
                 shape,
                 scatter: Scatter { fragmentation_ppm: 1_000_000, seed: u64::MAX },
                 mode: Mode::Request { outstanding: 1, until: Until::Rounds(20) },
                 streams: 1,
                 schedule: Some(Schedule { prefill_ms: 100, parts: 64, cut: Cut::Layers }),
                 ceilings: true,
+                decode: false,
             },
             role: Role::Target { listen: "127.0.0.1:0".parse().unwrap() },
+            rank: 1,
+            gpu: Some(3),
             deadline_divisor: 1,
             barrier: true,
             fault: Some(Fault::FlipByte { flow: 3, seed: 9 }),
@@ -181,6 +195,18 @@ mod tests {
                 "found 1000001 millionths of fragmentation, expected 0 to 1000000",
             ),
             (CaseSpec { shape: Shape { classes: Vec::new() }, ..good.clone() }, "found no descriptor class"),
+            (
+                CaseSpec {
+                    memory: Memory::Gpu,
+                    shape: Shape::with_working_set([(24, 1, 8)], 1 << 20).unwrap(),
+                    ..good.clone()
+                },
+                "found descriptors of 24 bytes in GPU memory, expected a multiple of 16",
+            ),
+            (
+                CaseSpec { memory_path: Some(MemoryPath::Staged), ..good.clone() },
+                "the memory path staged for host memory",
+            ),
         ] {
             let error = case.validate().unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");

@@ -5,6 +5,7 @@ pub mod bench_report;
 pub mod boot_record;
 pub mod check_report;
 pub mod engine;
+pub mod gpu;
 pub mod kv;
 pub mod models;
 pub mod node_config;

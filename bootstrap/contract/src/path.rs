@@ -18,6 +18,8 @@ pub enum Path {
     BuiltinTcp,
     /// Copies between address spaces of the engine's own.
     BuiltinVm,
+    /// A GPU that reached another one's memory.
+    Peer,
     /// Nothing moved.
     Null,
     /// There is no proof of any.
@@ -33,6 +35,7 @@ impl Path {
             Self::Shm => "shm",
             Self::BuiltinTcp => "builtin-tcp",
             Self::BuiltinVm => "builtin-vm",
+            Self::Peer => "peer",
             Self::Null => "null",
             Self::Inconclusive => "inconclusive",
         }
@@ -70,6 +73,7 @@ pub fn carried(
     match transport {
         Transport::BuiltinTcp => own(Path::BuiltinTcp),
         Transport::BuiltinVm => own(Path::BuiltinVm),
+        Transport::Peer => own(Path::Peer),
         Transport::Null => Carried { path: Path::Null, evidence: "nothing moves".to_owned() },
         Transport::Tcp | Transport::TcpRxm => opened(Path::Tcp, &[transport.name()]),
         Transport::Shm => opened(Path::Shm, &["shm"]),

@@ -35,6 +35,8 @@ pub(crate) enum Purpose {
     Payload(u8),
     /// Payload of one of the plain loops' streams.
     Ceiling(u8),
+    /// Words of the two ends of one of the transport's streams, beside its payload.
+    Words(u8),
 }
 
 impl Purpose {
@@ -43,6 +45,7 @@ impl Purpose {
             Self::Control => [0, 0],
             Self::Payload(stream) => [1, stream],
             Self::Ceiling(stream) => [2, stream],
+            Self::Words(stream) => [3, stream],
         }
     }
 
@@ -51,6 +54,7 @@ impl Purpose {
             [0, 0] => Some(Self::Control),
             [1, stream] => Some(Self::Payload(stream)),
             [2, stream] => Some(Self::Ceiling(stream)),
+            [3, stream] => Some(Self::Words(stream)),
             _ => None,
         }
     }

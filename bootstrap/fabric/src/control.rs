@@ -6,10 +6,11 @@ mod wire;
 
 pub(crate) use channel::Control;
 
-use prefab_contract::engine::{CaseSpec, Stage, Waiting};
+use prefab_contract::engine::{CaseSpec, Decode, GpuFacts, GpuLinks, Stage, Stages, Waiting};
 use serde::{Deserialize, Serialize};
 
 use crate::transport::libfabric::Reach;
+use crate::transport::peer::GpuMemory;
 use crate::transport::vm::AddressSpace;
 
 /// One document.
@@ -23,8 +24,8 @@ pub(crate) enum Message {
         /// The initiator's process, which builtin-vm lets in.
         pid: i32,
     },
-    /// The target has the same.
-    Agreed {},
+    /// The target has the same; where it is GPU memory, on this GPU.
+    Agreed { gpu: Option<GpuFacts> },
     /// The target's pool is ready; what the transport needs to reach it.
     Registered { access: Access },
     /// How the target reaches the initiator, where it must know that before the first operation; one entry a stream.
@@ -44,7 +45,17 @@ pub(crate) enum Message {
     /// The flow is over; what did the target count and find?
     Check { flow: u64 },
     /// That.
-    Checked { target_bytes: u64, target_cpu_ns: u64, blocks_verified: u64 },
+    Checked {
+        target_bytes: u64,
+        target_cpu_ns: u64,
+        blocks_verified: u64,
+        stages: Option<Stages>,
+        decode: Option<Decode>,
+    },
+    /// Time contiguous copies of so many bytes over the link of the target's GPU.
+    Link { bytes: u64 },
+    /// What they took; none of host memory.
+    Linked { links: Option<GpuLinks> },
     /// Make ready for one plain loop over the flow's pieces on so many streams.
     Ceiling { flow: u64, waiting: Waiting, streams: u32 },
     /// The target runs it.
@@ -69,6 +80,8 @@ pub(crate) enum Access {
     Connections,
     /// Through a provider of libfabric.
     Fabric(Vec<Reach>),
+    /// Through its GPU's memory.
+    Gpu(GpuMemory),
     /// Through the target's address space.
     AddressSpaces(Vec<AddressSpace>),
 }

@@ -8,7 +8,7 @@ use prefab_contract::engine::{CaseSpec, Fault};
 use prefab_contract::transfer::{Descriptor, Random};
 
 use crate::flow_plan::FlowPlan;
-use crate::transport::memory::Pool;
+use crate::store::Store;
 use crate::transport::streams::{Completion, Requests};
 
 /// Spoils what has just arrived, if that is asked of this flow; at the end that receives, before it compares.
@@ -19,7 +19,7 @@ pub(crate) fn spoil(
     fault: Option<Fault>,
     flow: u64,
     case: &CaseSpec,
-    pool: &mut Pool,
+    pool: &mut Store,
     plan: &FlowPlan<'_>,
 ) -> Result<()> {
     let verified = || -> Vec<Descriptor> {
@@ -32,15 +32,15 @@ pub(crate) fn spoil(
     }
 }
 
-fn flip_byte(seed: u64, pool: &mut Pool, blocks: &[Descriptor]) -> Result<()> {
+fn flip_byte(seed: u64, pool: &mut Store, blocks: &[Descriptor]) -> Result<()> {
     let mut random = Random::new(seed);
     let block = blocks[random.index_below(blocks.len())];
     let place = block.destination_offset + random.below(block.bytes);
-    pool.bytes_mut(place, 1)?[0] ^= 1 << random.below(8);
-    Ok(())
+    let flipped: Vec<u8> = pool.read(place, 1)?.iter().map(|byte| byte ^ (1 << random.below(8))).collect();
+    pool.write(place, &flipped)
 }
 
-fn swap_blocks(seed: u64, pool: &mut Pool, blocks: &[Descriptor]) -> Result<()> {
+fn swap_blocks(seed: u64, pool: &mut Store, blocks: &[Descriptor]) -> Result<()> {
     let mut random = Random::new(seed);
     let one = blocks[random.index_below(blocks.len())];
     let others: Vec<_> = blocks
@@ -48,11 +48,9 @@ fn swap_blocks(seed: u64, pool: &mut Pool, blocks: &[Descriptor]) -> Result<()> 
         .filter(|other| other.bytes == one.bytes && other.destination_offset != one.destination_offset)
         .collect();
     let other = others.get(random.index_below(others.len().max(1))).context("found no second block to swap with")?;
-    let [first, second] =
-        [one, **other].map(|block| pool.bytes(block.destination_offset, block.bytes).map(<[u8]>::to_vec));
-    pool.bytes_mut(one.destination_offset, one.bytes)?.copy_from_slice(&second?);
-    pool.bytes_mut(other.destination_offset, other.bytes)?.copy_from_slice(&first?);
-    Ok(())
+    let [first, second] = [one, **other].map(|block| pool.read(block.destination_offset, block.bytes));
+    pool.write(one.destination_offset, &second?)?;
+    pool.write(other.destination_offset, &first?)
 }
 
 /// Requests of which one is never said to be complete.

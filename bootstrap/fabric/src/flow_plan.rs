@@ -136,12 +136,14 @@ mod tests {
             transport: Transport::BuiltinVm,
             operation: Operation::Read,
             memory: Memory::Host,
+            memory_path: None,
             shape,
             scatter: Scatter { fragmentation_ppm: 300_000, seed: 5 },
             mode,
             streams: 1,
             schedule,
             ceilings: false,
+            decode: false,
         }
     }
 

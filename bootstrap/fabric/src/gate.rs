@@ -156,7 +156,7 @@ impl Door {
             let session_for = |purpose| match (purpose, session) {
                 (Purpose::Control, None) => Some(NO_SESSION),
                 (Purpose::Control, Some(_)) => None,
-                (Purpose::Payload(_) | Purpose::Ceiling(_), session) => session,
+                (Purpose::Payload(_) | Purpose::Ceiling(_) | Purpose::Words(_), session) => session,
             };
             match pending.examiner.take(&self.key, &bytes[..count], session_for)? {
                 Verdict::More => {}

@@ -14,16 +14,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use prefab_contract::engine::{Event, Mode, PairKey, Stage, Start};
+use prefab_contract::engine::{Event, GpuFacts, Mode, PairKey, PathFacts, Stage, Start};
 
 use crate::challenge::Purpose;
 use crate::commands::Commands;
 use crate::control::{Access, Control, Message, PeerEnded};
 use crate::counters::Counters;
 use crate::cpu_time::microseconds;
+use crate::cuda::loaded::Loaded;
 use crate::events::emit;
-use crate::transport::memory::Pool;
-use crate::transport::{Unavailable, check};
+use crate::store::Store;
+use crate::transport::{Unavailable, check, memory_path, memory_path_name};
 use crate::watch::Watch;
 use flows::Flows;
 use opening::{InitiatorEnd, Peer};
@@ -36,11 +37,12 @@ const LAST_WORDS_TIME: Duration = Duration::from_millis(500);
 /// # Errors
 /// Whatever ends the case early; the target is told.
 pub(crate) fn run(start: &Start, connect: SocketAddr, commands: &Commands, watch: &Arc<Watch>) -> Result<()> {
+    let loaded = Loaded::for_case(start, watch)?;
     watch.enter(Stage::Connect, 0);
     let begin = Instant::now();
     let (mut peer, mut control) = connect_to(connect, &start.pair_key, watch)?;
     // Kept until the target knows the end: connections that break without a word would hide it.
-    let mut held = Held::default();
+    let mut held = Held { loaded, ..Held::default() };
     let result = measure(start, commands, &mut control, &mut peer, begin, watch, &mut held);
     result.map_err(|error| explain(error, &mut control, watch))
 }
@@ -49,7 +51,8 @@ pub(crate) fn run(start: &Start, connect: SocketAddr, commands: &Commands, watch
 #[derive(Default)]
 struct Held {
     end: Option<InitiatorEnd>,
-    pool: Option<Pool>,
+    store: Option<Store>,
+    loaded: Option<Loaded>,
 }
 
 fn connect_to<'a>(connect: SocketAddr, key: &'a PairKey, watch: &Arc<Watch>) -> Result<(Peer<'a>, Control)> {
@@ -71,23 +74,28 @@ fn measure(
     check(case)?;
     let pid = i32::try_from(std::process::id()).context("reading the own process id")?;
     control.send(&Message::Agree { case: case.clone(), pid })?;
-    control.expect(&Message::Agreed {})?;
+    let target_gpu = agreed(control)?;
     let mut connect_us = microseconds(begin.elapsed());
 
     watch.enter(Stage::Register, case.shape.pool_bytes());
     let begin = Instant::now();
-    let pool = held.pool.insert(Pool::for_case(case)?);
-    pool.touch();
+    let loaded = held.loaded.as_ref();
+    let store = held.store.insert(Store::for_case(case, loaded)?);
     let mapping = begin.elapsed();
     let access = registered(control)?;
     let begin = Instant::now();
-    let end = held.end.insert(opening::open(case, access, pool, control, peer, watch)?);
+    let end = held.end.insert(opening::open(case, access, store, control, peer, watch)?);
     connect_us += microseconds(begin.elapsed().saturating_sub(end.load + end.registration));
-    let (load_us, registration_us) = (microseconds(end.load), microseconds(mapping + end.registration));
-    emit(&Event::Ready { load_us, connect_us, registration_us, path: Box::new(end.streams.facts()) });
+    let load_us = microseconds(end.load + loaded.map_or(Duration::ZERO, |loaded| loaded.time));
+    let registration_us = microseconds(mapping + end.registration);
+    let gpu = loaded.map(|loaded| loaded.facts.clone());
+    let facts = end.streams.facts();
+    let memory_path = gpu.as_ref().map_or_else(|| facts.memory_path.clone(), |_| memory_path_name(memory_path(case)));
+    let path = Box::new(PathFacts { gpu, target_gpu, memory_path, ..facts });
+    emit(&Event::Ready { load_us, connect_us, registration_us, path });
     let counters = Counters::of(&end.cards);
 
-    let mut flows = Flows { start, case, commands, control, pool, end, watch };
+    let mut flows = Flows { start, case, commands, control, store, end, watch };
     match case.mode {
         Mode::Request { until, .. } => rounds::run(&mut flows, until)?,
         Mode::Steady { .. } => steady::run(&mut flows)?,
@@ -96,6 +104,14 @@ fn measure(
     watch.enter(Stage::Finish, 0);
     control.send(&Message::Finish {})?;
     control.expect(&Message::Finished {})
+}
+
+/// The target's GPU, if its pool lies on one.
+fn agreed(control: &mut Control) -> Result<Option<GpuFacts>> {
+    match control.receive()? {
+        Message::Agreed { gpu } => Ok(gpu),
+        other => bail!("found the control message {other:?}, expected the target's agreement"),
+    }
 }
 
 fn registered(control: &mut Control) -> Result<Access> {

@@ -36,8 +36,8 @@ pub(crate) fn verify(case: &CaseSpec, is_initiator: bool, pool: &Pool, plan: &Fl
     }
     let pattern = plan.pattern();
     let (mut compared, mut wrong, mut first_wrong) = (0_u64, 0_u64, None);
-    for (request, table) in plan.verified().iter().enumerate() {
-        for (number, descriptor) in table.descriptors(&case.shape).enumerate() {
+    for (request, table) in (0..).zip(&plan.verified()) {
+        for (number, descriptor) in (0..).zip(table.descriptors(&case.shape)) {
             compared += 1;
             if !pattern.matches(descriptor.source_block, pool.bytes(descriptor.destination_offset, descriptor.bytes)?) {
                 wrong += 1;
@@ -45,11 +45,18 @@ pub(crate) fn verify(case: &CaseSpec, is_initiator: bool, pool: &Pool, plan: &Fl
             }
         }
     }
+    verdict(pattern.flow, compared, wrong, first_wrong)
+}
+
+/// How many blocks were right: all that were compared; or the first wrong one, as request, descriptor and offset.
+///
+/// # Errors
+/// There is a wrong one.
+pub(crate) fn verdict(flow: u64, compared: u64, wrong: u64, first_wrong: Option<(u64, u64, u64)>) -> Result<u64> {
     if let Some((request, number, offset)) = first_wrong {
         bail!(
-            "found {wrong} of {compared} blocks with wrong data in flow {}, the first is descriptor {number} of request \
-             {request} at destination offset {offset}; the transport placed or read something else than it was told",
-            pattern.flow
+            "found {wrong} of {compared} blocks with wrong data in flow {flow}, the first is descriptor {number} of request \
+             {request} at destination offset {offset}; the transport placed or read something else than it was told"
         );
     }
     Ok(compared)

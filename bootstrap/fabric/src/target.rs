@@ -12,9 +12,11 @@ use prefab_contract::engine::{Event, Stage, Start};
 use crate::challenge::Purpose;
 use crate::control::{Control, Message, PeerEnded};
 use crate::counters::Counters;
+use crate::cuda::decode::Decoding;
+use crate::cuda::loaded::Loaded;
 use crate::events::emit;
 use crate::gate::Gate;
-use crate::transport::memory::Pool;
+use crate::store::Store;
 use crate::transport::{Unavailable, check};
 use crate::watch::Watch;
 use opening::TargetEnd;
@@ -25,12 +27,13 @@ use served::Case;
 /// # Errors
 /// Whatever ends the case early; the initiator is told.
 pub(crate) fn run(start: &Start, listen: SocketAddr, watch: &Arc<Watch>) -> Result<()> {
+    let loaded = Loaded::for_case(start, watch)?;
     watch.enter(Stage::Connect, 0);
     let mut gate = Gate::open(listen, start.pair_key.clone())?;
     emit(&Event::Listening { address: gate.address() });
     let mut control = Control::new(gate.admit(Purpose::Control, || Ok(()))?, watch)?;
     // Kept until the initiator knows the end: connections that break without a word would hide it.
-    let mut held = Held::default();
+    let mut held = Held { loaded, ..Held::default() };
     let result = serve(start, gate, &mut control, watch, &mut held);
     result.map_err(|error| explain(error, &mut control, watch))
 }
@@ -39,7 +42,8 @@ pub(crate) fn run(start: &Start, listen: SocketAddr, watch: &Arc<Watch>) -> Resu
 #[derive(Default)]
 struct Held {
     end: Option<TargetEnd>,
-    pool: Option<Pool>,
+    store: Option<Store>,
+    loaded: Option<Loaded>,
 }
 
 fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch>, held: &mut Held) -> Result<()> {
@@ -50,14 +54,14 @@ fn serve(start: &Start, mut gate: Gate, control: &mut Control, watch: &Arc<Watch
     };
     ensure!(theirs == *case, "found another case at the initiator; give both ends the same shape, operation and seed");
     check(case)?;
-    control.send(&Message::Agreed {})?;
+    control.send(&Message::Agreed { gpu: held.loaded.as_ref().map(|loaded| loaded.facts.clone()) })?;
     watch.enter(Stage::Register, case.shape.pool_bytes());
-    let pool = held.pool.insert(Pool::for_case(case)?);
-    pool.touch();
-    let end = held.end.insert(opening::open(start, pool, pid, &mut gate, control, watch)?);
+    let store = held.store.insert(Store::for_case(case, held.loaded.as_ref())?);
+    let end = held.end.insert(opening::open(start, store, pid, &mut gate, control, watch)?);
     drop(gate);
     let counters = Counters::of(&end.cards);
-    Case { start, case, control, pool, end, watch }.run()?;
+    let decoding = store.gpu().filter(|_| case.decode).map(Decoding::new).transpose()?;
+    Case { start, case, control, store, end, watch, decoding, decoded: None }.run()?;
     emit(&Event::Counters { counters: counters.moved() });
     // Whoever reads `Finished` can reach this memory no more.
     drop(held.end.take());

@@ -8,8 +8,10 @@
 pub(crate) mod flow;
 pub(crate) mod libfabric;
 pub(crate) mod memory;
+pub(crate) mod peer;
 pub(crate) mod plain;
 mod process_memory;
+pub(crate) mod staged;
 mod stream;
 pub(crate) mod streams;
 pub(crate) mod tables;
@@ -17,12 +19,13 @@ pub(crate) mod tcp;
 mod vectored;
 pub(crate) mod vm;
 mod waiting;
+pub(crate) mod words;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use prefab_contract::engine::{CaseSpec, Memory, Operation, PathFacts, Transport};
+use prefab_contract::engine::{CaseSpec, Memory, MemoryPath, Operation, PathFacts, Stages, Transport};
 use prefab_contract::transfer::Run;
 
 use crate::watch::Watch;
@@ -60,6 +63,11 @@ pub(crate) trait Initiator: Send {
 
     /// What carries the bytes, asked of the transport itself.
     fn facts(&self) -> PathFacts;
+
+    /// What stages between GPU memory and wire took at this end since this was asked last; none where there are none.
+    fn take_stages(&mut self) -> Option<Stages> {
+        None
+    }
 }
 
 /// A handle that is complete.
@@ -85,6 +93,11 @@ pub(crate) trait Target: Send {
     /// # Errors
     /// The transport is broken, the flow was broken off, or the peer asked for what it must not: the case ends.
     fn serve(&mut self, window: Window<'_>, flow: &Flow) -> Result<Served>;
+
+    /// As [`Initiator::take_stages`].
+    fn take_stages(&mut self) -> Option<Stages> {
+        None
+    }
 }
 
 /// What one stream of the target counted in one flow.
@@ -123,9 +136,15 @@ pub(crate) struct Setting {
 /// [`Unavailable`] with the first such thing.
 pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
     let reason = match (case.memory, case.transport) {
-        (Memory::Gpu, transport) => Some(format!(
-            "this engine does not reach GPU memory over {transport} yet, expected --memory host; leave the option out"
-        )),
+        (Memory::Host, Transport::Peer) => {
+            Some("found host memory over peer, which moves bytes between GPUs; expected --memory gpu".to_owned())
+        }
+        (Memory::Gpu, Transport::Null) => {
+            Some("found GPU memory over null, which moves nothing; expected --memory host".to_owned())
+        }
+        (Memory::Gpu, transport) => {
+            path_unavailable(transport, case.operation, memory_path(case)).or_else(|| unavailable_here(transport))
+        }
         (Memory::Host, Transport::Null) if case.operation == Operation::Packed => {
             Some("nothing is placed over null, which packed requests are about; use --op read or write".to_owned())
         }
@@ -134,10 +153,48 @@ pub(crate) fn check(case: &CaseSpec) -> Result<(), Unavailable> {
     reason.map_or(Ok(()), |reason| Err(Unavailable(reason)))
 }
 
+/// How the bytes of a case leave and enter GPU memory: as it asks, or as the transport can.
+pub(crate) fn memory_path(case: &CaseSpec) -> MemoryPath {
+    let usual = if case.transport == Transport::Peer { MemoryPath::Peer } else { MemoryPath::Staged };
+    case.memory_path.unwrap_or(usual)
+}
+
+/// The word of reports. GPUDirect was never seen to work by this program: no machine of its tests has an EFA device.
+pub(crate) fn memory_path_name(path: MemoryPath) -> String {
+    match path {
+        MemoryPath::Staged | MemoryPath::Peer => path.name().to_owned(),
+        MemoryPath::Gpudirect | MemoryPath::GpudirectPacked => format!("{} (unproven)", path.name()),
+    }
+}
+
+fn path_unavailable(transport: Transport, operation: Operation, path: MemoryPath) -> Option<String> {
+    let name = path.name();
+    match (transport, path) {
+        (Transport::Peer, MemoryPath::Peer) => None,
+        (Transport::Peer, _) => Some(format!("found the memory path {name} over peer, expected peer")),
+        (_, MemoryPath::Staged) => None,
+        (_, MemoryPath::Peer) => {
+            Some(format!("found the memory path peer over {transport}, expected --transport peer, which is that path"))
+        }
+        (Transport::BuiltinTcp | Transport::BuiltinVm, MemoryPath::Gpudirect | MemoryPath::GpudirectPacked) => {
+            Some(format!(
+                "found the memory path {name} over {transport}, which registers no memory; expected --memory-path staged, or a \
+                 transport of libfabric"
+            ))
+        }
+        (_, MemoryPath::Gpudirect) if operation == Operation::Packed => Some(
+            "found packed requests over gpudirect, expected --memory-path gpudirect-packed, or --op read or write"
+                .to_owned(),
+        ),
+        (_, MemoryPath::Gpudirect | MemoryPath::GpudirectPacked) => None,
+    }
+}
+
 /// Why a transport cannot run on this machine at all; `None` if it can.
 pub(crate) fn unavailable_here(transport: Transport) -> Option<String> {
     match transport {
         Transport::BuiltinTcp => None,
+        Transport::Peer => crate::cuda::library::load().err().map(|Unavailable(reason)| reason),
         Transport::BuiltinVm => vm::unavailable_here(),
         other => Provider::of(other).and_then(libfabric::unavailable_here),
     }

@@ -23,7 +23,7 @@ macro_rules! zeroed {
     )* };
 }
 
-zeroed!(fi_av_attr, fi_cq_attr, fi_mr_attr, fi_cq_data_entry, fi_cq_err_entry, fi_rma_iov, fi_msg_rma);
+zeroed!(fi_av_attr, fi_cq_attr, fi_mr_attr, fi_mr_dmabuf, fi_cq_data_entry, fi_cq_err_entry, fi_rma_iov, fi_msg_rma);
 
 /// How to make a table of addresses.
 #[repr(C)]
@@ -56,6 +56,7 @@ pub struct fi_cq_attr {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct fi_mr_attr {
+    /// A union: with [`FI_MR_DMABUF`](crate::FI_MR_DMABUF) the address of one [`fi_mr_dmabuf`].
     pub mr_iov: *const iovec,
     pub iov_count: size_t,
     pub access: u64,
@@ -71,6 +72,16 @@ pub struct fi_mr_attr {
     pub page_size: size_t,
     pub base_mr: *const c_void,
     pub sub_mr_cnt: size_t,
+}
+
+/// Memory that is named by a dma-buf.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct fi_mr_dmabuf {
+    pub fd: c_int,
+    pub offset: u64,
+    pub len: size_t,
+    pub base_addr: *mut c_void,
 }
 
 /// A completion with immediate data.

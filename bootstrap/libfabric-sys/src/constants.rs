@@ -77,6 +77,8 @@ pub const FI_MR_PROV_KEY: i32 = 1 << 6;
 pub const FI_MR_ENDPOINT: i32 = 1 << 9;
 /// Memory of devices needs a registration.
 pub const FI_MR_HMEM: i32 = 1 << 10;
+/// `fi_mr_regattr`: the memory is named by a dma-buf; since 1.20.
+pub const FI_MR_DMABUF: u64 = 1 << 40;
 
 /// Connections.
 pub const FI_EP_MSG: u32 = 1;

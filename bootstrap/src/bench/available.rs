@@ -28,12 +28,14 @@ impl Available {
         Self(probe(engine).map_or_else(Vec::new, |probe| probe.transports))
     }
 
-    /// What runs within this machine, and what would but cannot here, with the reason.
-    pub(crate) fn locally(&self) -> (Vec<Transport>, Vec<(Transport, &str)>) {
+    /// What runs within this machine, and what would but cannot here, with the reason; with GPU memory also what only that
+    /// has.
+    pub(crate) fn locally(&self, has_gpu: bool) -> (Vec<Transport>, Vec<(Transport, &str)>) {
         if self.0.is_empty() {
             return (Transport::BUILTIN.to_vec(), Vec::new());
         }
-        let probed = self.0.iter().filter(|probed| LOCAL.contains(&probed.transport));
+        let ranked = |of: Transport| LOCAL.contains(&of) || (has_gpu && of == Transport::Peer);
+        let probed = self.0.iter().filter(|probed| ranked(probed.transport));
         let (absent, here): (Vec<_>, Vec<_>) = probed.partition(|probed| probed.unavailable.is_some());
         let why = |probed: &&ProbedTransport| probed.unavailable.as_deref().map(|_| probed.transport);
         let reasons = absent.iter().filter_map(|probed| Some((why(probed)?, probed.unavailable.as_deref()?)));

@@ -6,7 +6,7 @@ use prefab_contract::bench_report::Failure;
 
 use super::barrier::{Barrier, Seat};
 use super::outcome::{Outcome, Step};
-use super::pair::{self, Engines, Place};
+use super::pair::{self, Engines, Place, Ranks};
 use super::plan::Cell;
 
 /// Runs the pairs of all cells together. `places` has one for each pair of each cell; `on_step` sees what they bring with the
@@ -18,14 +18,15 @@ pub(crate) fn run(
     on_step: &mut dyn FnMut(usize, Step),
 ) -> Vec<Vec<Outcome>> {
     let (sender, steps) = channel();
-    let barrier = Barrier::new(places.iter().map(Vec::len).sum());
+    let pairs = places.iter().map(Vec::len).sum();
+    let barrier = Barrier::new(pairs);
     let mut seats = 0..;
     std::thread::scope(|scope| {
         let mut running = Vec::new();
         for (number, (cell, places)) in cells.iter().zip(places).enumerate() {
             let start = |(place, seat): (Place, usize)| {
-                let (sender, seat) = (sender.clone(), barrier.seat(seat));
-                scope.spawn(move || one(engines, &seat, cell, place, number, &sender))
+                let (sender, ranks, seat) = (sender.clone(), Ranks::of(seat, pairs), barrier.seat(seat));
+                scope.spawn(move || one(engines, &seat, ranks, cell, place, number, &sender))
             };
             running.push(places.into_iter().zip(seats.by_ref()).map(start).collect::<Vec<_>>());
         }
@@ -41,6 +42,7 @@ pub(crate) fn run(
 fn one(
     engines: &Engines<'_>,
     seat: &Seat<'_>,
+    ranks: Ranks,
     cell: &Cell,
     place: Place,
     number: usize,
@@ -48,7 +50,7 @@ fn one(
 ) -> Outcome {
     // Who listens leaves only after all pairs have ended.
     let mut on_step = |step| drop(steps.send((number, step)));
-    let ran = pair::run_case(engines, seat, &cell.spec, place, &mut on_step);
+    let ran = pair::run_case(engines, seat, ranks, &cell.spec, place, &mut on_step);
     let outcome = ran.unwrap_or_else(|error| Outcome::failed("supervisor", "start", &format!("{error:#}")));
     if outcome.failure.is_some() {
         seat.abandon();

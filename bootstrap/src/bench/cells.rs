@@ -1,6 +1,6 @@
 //! The cells of a plan: requests of a model's KV cache, or of descriptors of one size.
 
-use prefab_contract::engine::{CaseSpec, Memory, Operation, Transport};
+use prefab_contract::engine::{CaseSpec, GPU_ALIGNMENT, Memory, MemoryPath, Operation, Transport};
 use prefab_contract::kv::{Layout, TensorParallel};
 use prefab_contract::models::Model;
 use prefab_contract::transfer::{Scatter, Shape};
@@ -75,7 +75,7 @@ impl Reader<'_> {
         // Cells of one shape run one after another: what is compared lies close in time.
         for place in places(common) {
             for (&layout, together) in layouts.iter().flat_map(|layout| prompts.iter().map(move |it| (layout, it))) {
-                for (&transport, candidates) in ways(common) {
+                for (&transport, candidates) in ways(common, place.memory) {
                     let at = At { transport, place };
                     let cells = together.iter().filter_map(|&(tokens, share)| {
                         let request = Request { layout, ranks, block_tokens, tokens, hit_tokens };
@@ -146,7 +146,10 @@ impl Reader<'_> {
     pub(crate) fn descriptors(&mut self, common: &Common) -> (Workload, Vec<Batch>) {
         let is_sweep = self.options.what == What::Sweep;
         let usual = if is_sweep { SWEEP_SIZES } else { LATENCY_SIZES };
-        let sizes = self.list("--sizes", &self.options.sizes, usual, |text| {
+        let is_on_gpu = common.memory.contains(&Memory::Gpu);
+        let fits = |size: &&u64| !is_on_gpu || size.is_multiple_of(GPU_ALIGNMENT);
+        let usual: Vec<u64> = usual.iter().filter(fits).copied().collect();
+        let sizes = self.list("--sizes", &self.options.sizes, &usual, |text| {
             bytes(text, 8..=1 << 30, "a multiple of 8; one layer's half of 16 tokens has 8 KiB in the headline model")
         });
         let window = self.count("--window", self.options.window.as_deref(), 1 << 20).map(u64::from);
@@ -154,7 +157,7 @@ impl Reader<'_> {
         let pool = PoolSize { working_set, requests: common.mode.room() };
         let mut batches = Vec::new();
         for place in places(common) {
-            for (&transport, candidates) in ways(common) {
+            for (&transport, candidates) in ways(common, place.memory) {
                 let at = At { transport, place };
                 for &size in &sizes {
                     let usual = (WINDOW_BYTES / size).clamp(1, WINDOW_DESCRIPTORS);
@@ -187,16 +190,20 @@ impl Reader<'_> {
 }
 
 fn spec(common: &Common, at: &At, operation: Operation, shape: Shape, ceilings: bool) -> CaseSpec {
+    let is_gpu = at.place.memory == Memory::Gpu;
     CaseSpec {
         transport: at.transport,
         operation,
         memory: at.place.memory,
+        memory_path: common.memory_path.filter(|_| is_gpu),
         shape,
         scatter: Scatter { fragmentation_ppm: at.place.fragmentation_ppm, seed: common.seed },
         mode: common.mode,
         streams: common.streams,
         schedule: None,
         ceilings,
+        // Packed on the GPU, a transfer takes multiprocessors from whoever decodes there: that is always told.
+        decode: is_gpu && (common.decode || common.memory_path == Some(MemoryPath::GpudirectPacked)),
     }
 }
 
@@ -209,9 +216,10 @@ fn places(common: &Common) -> Vec<Place> {
 }
 
 /// What carries the bytes and which operations are candidates, transport by transport.
-fn ways(common: &Common) -> impl Iterator<Item = (&Transport, &Vec<Operation>)> {
+fn ways(common: &Common, memory: Memory) -> impl Iterator<Item = (&Transport, &Vec<Operation>)> {
     common
         .transports
         .iter()
+        .filter(move |&&transport| memory == Memory::Gpu || transport != Transport::Peer)
         .flat_map(|transport| common.operations.iter().map(move |candidates| (transport, candidates)))
 }

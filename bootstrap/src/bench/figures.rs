@@ -1,11 +1,12 @@
 //! What the pairs of a cell brought becomes the figures of a case. Pure.
 
 mod durations;
+mod gpu;
 mod measured;
 mod proof;
 
 use prefab_contract::bench_report::{Case, Ended, MOST_ROUNDS_TOLD, Mode, Semantics};
-use prefab_contract::engine::{self, CaseSpec, Operation, Round, Waiting};
+use prefab_contract::engine::{self, CaseSpec, Memory, Operation, Round, Transport, Waiting};
 
 use super::outcome::Outcome;
 use super::plan::{Batch, Cell};
@@ -22,6 +23,7 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
     let payload_bytes = spec.shape.payload_bytes();
     let descriptors = spec.shape.descriptors();
     let moves = spec.transport.moves_bytes();
+    let is_on_gpu = spec.memory == Memory::Gpu;
     let work = measured.iter().map(|pair| pair.work()).fold(Work::default(), Work::with);
     let cpu_s_per_gb = work.cpu_s_per_gb().filter(|_| moves);
     // Bytes a nanosecond are GB a second.
@@ -37,6 +39,8 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         transport: spec.transport.name().to_owned(),
         provider: facts.and_then(|facts| facts.provider.clone()),
         semantics: match spec.operation {
+            // A GPU's target packs or unpacks, by tables that it has beforehand.
+            _ if is_on_gpu && spec.transport != Transport::Peer => Semantics::ReceiverAssisted,
             Operation::Read | Operation::Write => Semantics::OneSided,
             Operation::Packed => Semantics::ReceiverAssisted,
         },
@@ -96,6 +100,20 @@ pub(crate) fn figures(batch: &Batch, cell: &Cell, pairs: &[Outcome], link_gb_per
         ceiling_ratio: median_of(&measured, |pair| pair.ceiling_ratios()),
         link_gb_per_s,
         link_share: gb_per_s.zip(link_gb_per_s).map(|(rate, link)| rate / link),
+        memory_path: facts.filter(|_| is_on_gpu).map(|facts| facts.memory_path.clone()),
+        gpus: facts.and_then(gpu::indices),
+        pack_ms: gpu::stage_ms(&measured, |stages| stages.pack_ns),
+        to_host_ms: gpu::stage_ms(&measured, |stages| stages.to_host_ns),
+        wire_ms: gpu::stage_ms(&measured, |stages| stages.wire_ns),
+        to_device_ms: gpu::stage_ms(&measured, |stages| stages.to_device_ns),
+        unpack_ms: gpu::stage_ms(&measured, |stages| stages.unpack_ns),
+        source_gpu_busy: median_of(&measured, |pair| pair.busy(|stages| stages.pack_ns)),
+        sink_gpu_busy: median_of(&measured, |pair| pair.busy(|stages| stages.unpack_ns)),
+        to_host_link_gb_per_s: median_of(&measured, |pair| pair.links_gb_per_s(|links| links.to_host_ns)),
+        to_device_link_gb_per_s: median_of(&measured, |pair| pair.links_gb_per_s(|links| links.to_device_ns)),
+        staged_ratio: median_of(&measured, |pair| pair.staged_ratios()),
+        decode_slowdown: median_of(&measured, |pair| pair.decode_slowdowns()),
+        jit_ms: facts.and_then(|facts| facts.gpu.as_ref()).map(|gpu| as_f64(gpu.jit_us) / 1e3),
         blocks_verified: pairs.iter().map(Outcome::blocks_verified).sum(),
         verified: is_verified(spec, pairs),
         ended: if failure.is_none() { Ended::Complete } else { Ended::Partial },

@@ -79,6 +79,16 @@ pub(crate) struct Options {
     /// Where the pools lie: host, gpu [default: host]
     #[arg(long, value_name = "MEMORY,…", value_delimiter = ',', help_heading = "How")]
     pub(super) memory: Vec<String>,
+    /// GPUs for the ranks here, as CUDA counts them, in their order; with --local the targets' follow the initiators'
+    /// [default: all, in their order]
+    #[arg(long, value_name = "N,…", value_delimiter = ',', help_heading = "How")]
+    pub(super) gpus: Vec<String>,
+    /// How bytes leave and enter GPU memory: staged, gpudirect, gpudirect-packed, peer [default: peer over peer, else staged]
+    #[arg(long, value_name = "PATH", help_heading = "How")]
+    pub(super) memory_path: Option<String>,
+    /// Run a kernel that reads memory as decoding does on the target's GPU meanwhile, and tell how much slower it is
+    #[arg(long, help_heading = "How")]
+    pub(super) decode: bool,
     /// request: closed loop of verified rounds; steady: requests completed inside a time [default: request]
     #[arg(long, value_name = "MODE", help_heading = "How")]
     pub(super) mode: Option<String>,

@@ -36,7 +36,25 @@ enum News {
 pub(crate) struct Engines<'a> {
     pub(crate) program: &'a Path,
     pub(crate) deadline_divisor: u32,
+    /// GPUs of the ranks here, around and around; none: as the engine counts them.
+    pub(crate) gpus: &'a [u32],
     pub(crate) interrupt: &'a Interrupt,
+}
+
+/// The places of a pair's engines among those of their machine: first all initiators, then all targets, so that with a GPU for
+/// each of them no two share one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ranks {
+    initiator: u32,
+    target: u32,
+}
+
+impl Ranks {
+    /// Those of pair `number` of so many.
+    pub(crate) fn of(number: usize, pairs: usize) -> Self {
+        let rank = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        Self { initiator: rank(number), target: rank(pairs + number) }
+    }
 }
 
 /// Where the target of a pair is.
@@ -55,6 +73,7 @@ pub(crate) enum Place {
 pub(crate) fn run_case(
     engines: &Engines<'_>,
     seat: &Seat<'_>,
+    ranks: Ranks,
     case: &CaseSpec,
     place: Place,
     on_step: &mut dyn FnMut(Step),
@@ -67,7 +86,7 @@ pub(crate) fn run_case(
         Place::Here => fresh_secret()?,
         Place::There(listening) => listening.key.clone(),
     };
-    let mut pair = Pair { engines, seat, case, key, sender, running: Vec::new(), initiator_began: None };
+    let mut pair = Pair { engines, seat, ranks, case, key, sender, running: Vec::new(), initiator_began: None };
     match place {
         Place::Here => pair.start(Side::Target, Role::Target { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) })?,
         Place::There(Listening { target, address, words, .. }) => {
@@ -89,6 +108,7 @@ pub(crate) fn run_case(
 struct Pair<'a> {
     engines: &'a Engines<'a>,
     seat: &'a Seat<'a>,
+    ranks: Ranks,
     case: &'a CaseSpec,
     key: PairKey,
     sender: Sender<News>,
@@ -98,11 +118,15 @@ struct Pair<'a> {
 
 impl Pair<'_> {
     fn start(&mut self, side: Side, role: Role) -> Result<()> {
+        let rank = if side == Side::Initiator { self.ranks.initiator } else { self.ranks.target };
+        let gpus = self.engines.gpus;
         let start = Start {
             version: MESSAGE_VERSION,
             pair_key: self.key.clone(),
             case: self.case.clone(),
             role,
+            rank,
+            gpu: usize::try_from(rank).ok().and_then(|rank| gpus.get(rank.checked_rem(gpus.len())?).copied()),
             deadline_divisor: self.engines.deadline_divisor,
             barrier: self.seat.has_neighbours(),
             fault: None,

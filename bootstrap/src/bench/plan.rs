@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) workload: Workload,
     /// Equal seeds give equal tables.
     pub(crate) seed: u64,
+    /// GPUs of the ranks here, around and around; none: as the engine counts them.
+    pub(crate) gpus: Vec<u32>,
     /// What the report must say of the choices made here.
     pub(crate) remarks: Vec<String>,
     /// GB a second that the link carries, where the plan of the cluster says so.
@@ -127,6 +129,7 @@ pub(crate) fn plan(options: &Options) -> Result<Plan> {
     let mut reader = Reader { options, planned: &planned, mistakes, remarks: Vec::new() };
     rules::options_of_another_kind(options, &mut reader.mistakes);
     let common = reader.common(&engine);
+    let gpus = reader.gpus();
     let (workload, batches) = match options.what {
         What::Kv => reader.requests(&common),
         What::Sweep | What::Latency => reader.descriptors(&common),
@@ -139,6 +142,7 @@ pub(crate) fn plan(options: &Options) -> Result<Plan> {
         batches,
         workload,
         seed: common.seed,
+        gpus,
         remarks: reader.remarks,
         efa_gb_per_s: planned.efa_gb_per_s(),
         deadline_divisor: options.deadline_divisor,

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use prefab_contract::engine::{Memory, Mode, Operation, Transport};
+use prefab_contract::engine::{Memory, MemoryPath, Mode, Operation, Transport};
 use prefab_contract::kv::TensorParallel;
 
 use super::available::Available;
@@ -31,6 +31,8 @@ pub(crate) struct Common {
     pub(crate) transports: Vec<Transport>,
     pub(crate) operations: Vec<Vec<Operation>>,
     pub(crate) memory: Vec<Memory>,
+    pub(crate) memory_path: Option<MemoryPath>,
+    pub(crate) decode: bool,
     pub(crate) fragmentations_ppm: Vec<u32>,
     pub(crate) scheme: Scheme,
     pub(crate) endpoints: Option<u32>,
@@ -43,10 +45,13 @@ pub(crate) struct Common {
 
 impl Reader<'_> {
     pub(crate) fn common(&mut self, engine: &Path) -> Common {
+        let memory = self.memory();
         Common {
-            transports: self.transports(engine),
+            transports: self.transports(engine, &memory),
             operations: self.operations(),
-            memory: self.memory(),
+            memory_path: self.memory_path(&memory),
+            decode: self.decode(&memory),
+            memory,
             fragmentations_ppm: self.list("--fragmentation", &self.options.fragmentation, &[1_000_000], |text| {
                 millionths(text, "0 puts the blocks of a region in one run, 1 leaves every block alone")
             }),
@@ -67,14 +72,20 @@ impl Reader<'_> {
         }
     }
 
-    fn transports(&mut self, engine: &Path) -> Vec<Transport> {
+    fn transports(&mut self, engine: &Path, memory: &[Memory]) -> Vec<Transport> {
         let read = |text: &str| named(text, &Transport::ALL, Transport::name);
+        let has_gpu = memory.contains(&Memory::Gpu);
         if !self.options.transports.is_empty() {
-            return self.list("--transport", &self.options.transports, &[], read);
+            let asked = self.list("--transport", &self.options.transports, &[], read);
+            if asked.contains(&Transport::Peer) && !has_gpu {
+                let expected = "GPU memory, between which it moves bytes";
+                self.mistakes.add("--transport", "peer with host memory", expected, "add --memory gpu");
+            }
+            return asked;
         }
         if self.options.local {
             let available = Available::ask(engine);
-            let (here, absent) = available.locally();
+            let (here, absent) = available.locally(has_gpu);
             self.remarks.extend(absent.into_iter().map(|(transport, why)| format!("{transport} was left out: {why}")));
             return here;
         }
@@ -105,6 +116,36 @@ impl Reader<'_> {
         let is_asked = !self.options.memory.is_empty();
         let (option, asked) = if is_asked { ("--memory", &self.options.memory[..]) } else { ("--config", planned) };
         self.list(option, asked, &[Memory::Host], |text| named(text, &[Memory::Host, Memory::Gpu], Memory::name))
+    }
+
+    /// GPUs that are asked for.
+    pub(crate) fn gpus(&mut self) -> Vec<u32> {
+        let read =
+            |text: &str| number(text, 0..=1023, "give indices as CUDA counts them; `prefab-fabric gpus` lists them");
+        let asked = self.list("--gpus", &self.options.gpus, &[], read);
+        asked.into_iter().filter_map(|index| u32::try_from(index).ok()).collect()
+    }
+
+    fn decode(&mut self, memory: &[Memory]) -> bool {
+        if self.options.decode && !memory.contains(&Memory::Gpu) {
+            let expected = "GPU memory, beside which decoding runs";
+            self.mistakes.add("--decode", "decoding without GPU memory", expected, "add --memory gpu, or leave it out");
+        }
+        self.options.decode
+    }
+
+    fn memory_path(&mut self, memory: &[Memory]) -> Option<MemoryPath> {
+        let asked = self.options.memory_path.as_deref()?;
+        if !memory.contains(&Memory::Gpu) {
+            let expected = "GPU memory, which such a path leads to";
+            self.mistakes.add(
+                "--memory-path",
+                "a path without GPU memory",
+                expected,
+                "add --memory gpu, or leave it out",
+            );
+        }
+        self.mistakes.take("--memory-path", named(asked, &MemoryPath::ALL, MemoryPath::name))
     }
 
     /// Ranks of both sides: one number for both, or one each.

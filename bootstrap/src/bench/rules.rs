@@ -1,6 +1,6 @@
 //! What options may not ask for together, of this machine, or of the hardware that is planned.
 
-use prefab_contract::engine::{Memory, Operation, Transport};
+use prefab_contract::engine::{GPU_ALIGNMENT, Memory, Operation, Transport};
 
 use super::machine;
 use super::mistakes::Mistakes;
@@ -46,6 +46,7 @@ pub(crate) fn cells(batches: &[Batch], options: &Options, planned: &Planned, mis
             within_one_machine(cell, options, mistakes);
             ends(cell, &operations, options, mistakes);
             hardware(cell, &operations, options, planned, mistakes);
+            gpu_blocks(cell, mistakes);
         }
         memory(batch, options, mistakes);
     }
@@ -53,7 +54,7 @@ pub(crate) fn cells(batches: &[Batch], options: &Options, planned: &Planned, mis
 
 /// Whether a transport connects only processes of one machine.
 pub(crate) fn is_within_one_machine(transport: Transport) -> bool {
-    matches!(transport, Transport::BuiltinVm | Transport::Shm | Transport::Null)
+    matches!(transport, Transport::BuiltinVm | Transport::Peer | Transport::Shm | Transport::Null)
 }
 
 fn within_one_machine(cell: &Cell, options: &Options, mistakes: &mut Mistakes) {
@@ -90,6 +91,17 @@ fn ends(cell: &Cell, operations: &[Operation], options: &Options, mistakes: &mut
         let found = format!("{} peers with pairwise", options.peers.len());
         let expected = "one peer, or --scheme fan-in or fan-out";
         mistakes.add("--peer", found, expected, "name one peer, or say which side is the many");
+    }
+}
+
+/// Blocks that kernels cannot move.
+fn gpu_blocks(cell: &Cell, mistakes: &mut Mistakes) {
+    let sizes = cell.spec.shape.classes.iter().map(|class| class.descriptor_bytes);
+    let odd = sizes.filter(|bytes| !bytes.is_multiple_of(GPU_ALIGNMENT)).min();
+    if let (Memory::Gpu, Some(bytes)) = (cell.spec.memory, odd) {
+        let found = format!("descriptors of {bytes} bytes");
+        let expected = format!("multiples of {GPU_ALIGNMENT} bytes, which kernels move at once");
+        mistakes.add("--memory", found, expected, "use another size or block, or --memory host");
     }
 }
 

@@ -221,6 +221,7 @@ fn remarks(case: &Case) -> Vec<String> {
             case.threads_initiator
         ));
     }
+    remarks.extend(stages(case).map(|stages| format!("{name}: {stages}")));
     if let (Some(exposed), Some(p50)) = (case.exposed_us, case.p50_us) {
         remarks.push(format!(
             "{name} was exposed for {:.1} ms after the prefill, of {:.1} ms",
@@ -229,6 +230,43 @@ fn remarks(case: &Case) -> Vec<String> {
         ));
     }
     remarks
+}
+
+/// What each stage of a GPU's memory path took, beside what its links carry.
+fn stages(case: &Case) -> Option<String> {
+    let (path, gpus) = (case.memory_path.as_ref()?, case.gpus.as_ref()?);
+    let stage = |ms: Option<f64>| number(ms, 2);
+    let request = case.gb_per_s.map(|rate| as_f64(case.payload_bytes) * f64::from(case.q * case.pairs) / rate / 1e6);
+    let percent = |share: Option<f64>| number(share.map(|share| share * 100.0), 1);
+    let is_staged = case.to_host_ms.is_some_and(|ms| ms > 0.0);
+    let stages = if is_staged {
+        format!(
+            ": pack {}, to host {}, wire {}, to device {}, unpack {} ms",
+            stage(case.pack_ms),
+            stage(case.to_host_ms),
+            stage(case.wire_ms),
+            stage(case.to_device_ms),
+            stage(case.unpack_ms)
+        )
+    } else {
+        String::new()
+    };
+    let mut text = format!(
+        "{path}, GPU {gpus}, of {} ms{stages}; kernels take {} % of the source and {} % of the sink",
+        stage(request),
+        percent(case.source_gpu_busy),
+        percent(case.sink_gpu_busy)
+    );
+    if let (Some(to_host), Some(to_device)) = (case.to_host_link_gb_per_s, case.to_device_link_gb_per_s) {
+        text.push_str(&format!("; the links carry {to_host:.1} GB/s to the host and {to_device:.1} to the device"));
+    }
+    if let Some(slowdown) = case.decode_slowdown {
+        text.push_str(&format!("; decoding on the target took {slowdown:.2} times as long"));
+    }
+    if let Some(share) = case.staged_ratio {
+        text.push_str(&format!(", and {:.0} % of the slowest stage was reached", share * 100.0));
+    }
+    Some(text)
 }
 
 fn next_step(report: &BenchReport) -> String {

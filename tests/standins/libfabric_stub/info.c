@@ -87,7 +87,7 @@ static struct fi_info *describe(const char *fabric, const char *domain, enum fi_
 {
 	struct fi_info *info = fi_dupinfo(NULL);
 	bool direct = !strcmp(fabric, "efa-direct");
-	info->caps = CAPS;
+	info->caps = CAPS | (settings.hmem ? FI_HMEM : 0);
 	info->mode = direct || type == FI_EP_DGRAM ? FI_CONTEXT2 : 0;
 	info->ep_attr->type = type;
 	info->ep_attr->max_msg_size = direct ? 8760 : settings.max_rma;
@@ -131,6 +131,8 @@ static bool matches(struct fi_info *info, const struct fi_info *hints)
 		return false;
 	if (hints->caps & ~info->caps || info->mode & ~hints->mode)
 		return false;
+	if (hints->caps & FI_HMEM)
+		info->domain_attr->mr_mode |= FI_MR_HMEM;
 	if (info->domain_attr->mr_mode & ~hints->domain_attr->mr_mode)
 		return false;
 	if (!strcmp(info->fabric_attr->name, "efa-direct")) {

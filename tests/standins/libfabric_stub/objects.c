@@ -1,4 +1,5 @@
 /* Fabric, domain, registrations, queues and tables: made, closed. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -72,7 +73,11 @@ static struct fi_ops registration_operations = {
 static int register_memory(struct fid *fid, const struct fi_mr_attr *attr, uint64_t flags, struct fid_mr **made)
 {
 	struct domain *domain = (struct domain *) fid;
-	(void) flags;
+	const struct stub_dmabuf *named = flags & STUB_MR_DMABUF ? (const struct stub_dmabuf *) attr->mr_iov : NULL;
+	if (attr->iface == FI_HMEM_CUDA && !settings.hmem)
+		return -FI_ENOSYS;
+	if (named && (!settings.dmabuf || attr->iface != FI_HMEM_CUDA || fcntl(named->fd, F_GETFD) < 0))
+		return -FI_EINVAL;
 	for (int i = 0; i < MAX_REGIONS; i++) {
 		struct region *region = &domain->regions[i];
 		if (region->key)
@@ -82,8 +87,8 @@ static int register_memory(struct fid *fid, const struct fi_mr_attr *attr, uint6
 		registration->fid.mem_desc = registration;
 		registration->fid.key = is_efa() ? ++domain->next_key : attr->requested_key;
 		registration->domain = domain;
-		region->address = (uint64_t) attr->mr_iov->iov_base;
-		region->bytes = attr->mr_iov->iov_len;
+		region->address = (uint64_t) (named ? named->base_addr : attr->mr_iov->iov_base);
+		region->bytes = named ? named->len : attr->mr_iov->iov_len;
 		region->access = attr->access;
 		region->key = registration->fid.key;
 		if (domain->endpoint && domain->endpoint->segment)

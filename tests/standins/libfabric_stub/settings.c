@@ -22,6 +22,7 @@ struct settings settings = {
 	.wait = 1,
 	.sread = 1,
 	.mover = 1,
+	.dmabuf = 1,
 };
 
 static const struct {
@@ -38,7 +39,8 @@ static const struct {
 	{"moves", &settings.moves},           {"bad_domain", &settings.bad_domain},
 	{"manual", &settings.manual},         {"wait", &settings.wait},
 	{"mover", &settings.mover},           {"hang", &settings.hang},
-	{"sread", &settings.sread},
+	{"sread", &settings.sread},           {"hmem", &settings.hmem},
+	{"dmabuf", &settings.dmabuf},
 };
 
 static void refuse(const char *line)

@@ -69,10 +69,22 @@ struct settings {
 	unsigned wait;              /* whether queues can be waited for, by a descriptor */
 	unsigned sread;             /* whether by fi_cq_sread too */
 	unsigned hang;              /* fi_getinfo never returns */
+	unsigned hmem;              /* whether it takes memory of GPUs */
+	unsigned dmabuf;            /* whether by dma-buf too, whatever the headers know */
 	unsigned mover;             /* 0: data is placed by the calls themselves, without a thread */
 };
 
 extern struct settings settings;
+
+/* Memory by dma-buf, which old headers do not name. */
+#define STUB_MR_DMABUF (1ULL << 40)
+
+struct stub_dmabuf {
+	int fd;
+	uint64_t offset;
+	size_t len;
+	void *base_addr;
+};
 
 /* Registered memory, where the peer's stub can look it up. */
 struct region {

@@ -17,6 +17,9 @@ pub const MAX_PARTS: u32 = 1024;
 /// The most tables that a case may need: requests under way, each in its parts.
 pub const MAX_TABLES: u32 = 4096;
 
+/// What sizes of descriptors in GPU memory are multiples of, in bytes: kernels move so many at once.
+pub const GPU_ALIGNMENT: u64 = 16;
+
 /// The longest case, in milliseconds: a day.
 const MAX_MS: u64 = 86_400_000;
 
@@ -30,6 +33,9 @@ pub struct CaseSpec {
     pub operation: Operation,
     /// Where the pools lie at both ends.
     pub memory: Memory,
+    /// How bytes leave and enter GPU memory; null: as the transport and the machine can best. Never replaced by another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_path: Option<MemoryPath>,
     /// What one request moves.
     pub shape: Shape,
     /// How its blocks lie.
@@ -42,6 +48,10 @@ pub struct CaseSpec {
     pub schedule: Option<Schedule>,
     /// Whether plain loops of the same shape run between the rounds.
     pub ceilings: bool,
+    /// Whether a kernel that reads memory as decoding does runs on the target's GPU during flows, and how much slower it is
+    /// then is told.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub decode: bool,
 }
 
 /// How requests follow each other.
@@ -70,6 +80,11 @@ pub enum Mode {
         /// earlier ones have ended. A request's time begins with its arrival. Null: closed loop.
         rate_per_1000_s: Option<u64>,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl CaseSpec {
@@ -120,6 +135,28 @@ impl CaseSpec {
             u64::from(outstanding) * u64::from(self.parts()),
             u64::from(MAX_TABLES),
         )?;
+        if self.memory == Memory::Gpu
+            && let Some(class) =
+                self.shape.classes.iter().find(|class| !class.descriptor_bytes.is_multiple_of(GPU_ALIGNMENT))
+        {
+            return Err(ImpossibleCase(format!(
+                "found descriptors of {} bytes in GPU memory, expected a multiple of {GPU_ALIGNMENT}, which its kernels move \
+                 at once; use another block size, or host memory",
+                class.descriptor_bytes
+            )));
+        }
+        if self.memory == Memory::Host && self.decode {
+            let text = "found a decoding kernel for host memory, expected GPU memory; leave it out";
+            return Err(ImpossibleCase(text.to_owned()));
+        }
+        if self.memory == Memory::Host
+            && let Some(path) = self.memory_path
+        {
+            return Err(ImpossibleCase(format!(
+                "found the memory path {} for host memory, expected GPU memory; leave the path out",
+                path.name()
+            )));
+        }
         if !self.shape.has_room_for(self.room()) {
             let text = format!(
                 "found pools of {} bytes, expected room for {} requests of {} bytes; use a larger working set",
@@ -220,6 +257,36 @@ impl Memory {
         match self {
             Self::Host => "host",
             Self::Gpu => "gpu",
+        }
+    }
+}
+
+/// How bytes leave and enter GPU memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryPath {
+    /// A kernel packs, a copy brings it to a ring of pinned host memory, the transport to the peer's ring, and from there
+    /// the same back; all stages at the same time.
+    Staged,
+    /// The device of the network reads and writes the GPU's memory block by block.
+    Gpudirect,
+    /// A kernel packs into a slab that the device of the network moves as a whole; the peer's kernel unpacks.
+    GpudirectPacked,
+    /// A kernel reads and writes the memory of another GPU of this machine.
+    Peer,
+}
+
+impl MemoryPath {
+    /// Every path, in the order in which they are listed.
+    pub const ALL: [Self; 4] = [Self::Staged, Self::Gpudirect, Self::GpudirectPacked, Self::Peer];
+
+    /// The name used in commands and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Gpudirect => "gpudirect",
+            Self::GpudirectPacked => "gpudirect-packed",
+            Self::Peer => "peer",
         }
     }
 }

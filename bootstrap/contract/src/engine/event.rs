@@ -114,6 +114,9 @@ pub struct Round {
     pub blocks_verified: u64,
     /// Durations of the plain loops of the same shape, in nanoseconds; empty without ceilings.
     pub ceiling_ns: Vec<Ceiling>,
+    /// What GPU memory adds; null for host memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Box<GpuFlow>>,
 }
 
 /// Some requests of a steady flow.
@@ -158,6 +161,75 @@ pub struct Steady {
     pub blocks_verified: u64,
     /// Durations of the plain loops of one request's shape, taken before and after, in nanoseconds; empty without ceilings.
     pub ceiling_ns: Vec<Ceiling>,
+    /// What GPU memory adds; null for host memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Box<GpuFlow>>,
+}
+
+/// What is told of a flow over GPU memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuFlow {
+    /// What the stages between GPU memory and wire took.
+    pub stages: Stages,
+    /// Contiguous copies of as many bytes as a plain loop moves over the GPUs' links; null without ceilings, and where bytes
+    /// pass no link to the host.
+    pub links: Option<GpuLinks>,
+    /// What decoding on the target's GPU suffered; null where it was not asked for.
+    pub decode: Option<Decode>,
+}
+
+/// A kernel that reads as much memory as decoding a token does, again and again on the target's GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decode {
+    /// Its median duration before the flow, in nanoseconds.
+    pub alone_ns: u64,
+    /// Its mean duration during the flow, in nanoseconds.
+    pub during_ns: u64,
+    /// How often it ran during the flow.
+    pub runs: u64,
+}
+
+/// How long each stage of a GPU's memory path was at work, in nanoseconds, summed over the streams. Stages work at the same
+/// time, so that the sum of all is more than the request took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stages {
+    /// The source's kernels.
+    pub pack_ns: u64,
+    /// The source's copies from the GPU to pinned memory.
+    pub to_host_ns: u64,
+    /// The transport had something to move.
+    pub wire_ns: u64,
+    /// The sink's copies from pinned memory to the GPU.
+    pub to_device_ns: u64,
+    /// The sink's kernels.
+    pub unpack_ns: u64,
+}
+
+impl Stages {
+    /// What two ends, or two streams, took together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            pack_ns: self.pack_ns + other.pack_ns,
+            to_host_ns: self.to_host_ns + other.to_host_ns,
+            wire_ns: self.wire_ns + other.wire_ns,
+            to_device_ns: self.to_device_ns + other.to_device_ns,
+            unpack_ns: self.unpack_ns + other.unpack_ns,
+        }
+    }
+}
+
+/// Durations of contiguous copies of a round's bytes, in nanoseconds: what bounds the memory path of the same run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuLinks {
+    /// From the source's GPU to pinned memory.
+    pub to_host_ns: u64,
+    /// From pinned memory to the sink's GPU.
+    pub to_device_ns: u64,
 }
 
 /// One run of a plain loop.

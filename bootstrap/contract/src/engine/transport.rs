@@ -12,6 +12,8 @@ pub enum Transport {
     BuiltinTcp,
     /// `process_vm_readv` and `process_vm_writev` within one machine.
     BuiltinVm,
+    /// A kernel that reaches the memory of another GPU of the machine, by CUDA IPC.
+    Peer,
     /// libfabric's provider tcp.
     Tcp,
     /// libfabric's provider tcp below the layer ofi_rxm, as libfabric before 1.18 offers it for reliable datagrams.
@@ -29,8 +31,17 @@ pub enum Transport {
 
 impl Transport {
     /// Every transport, in the order in which they are listed and run.
-    pub const ALL: [Self; 8] =
-        [Self::BuiltinTcp, Self::BuiltinVm, Self::Tcp, Self::TcpRxm, Self::Shm, Self::Efa, Self::EfaDirect, Self::Null];
+    pub const ALL: [Self; 9] = [
+        Self::BuiltinTcp,
+        Self::BuiltinVm,
+        Self::Peer,
+        Self::Tcp,
+        Self::TcpRxm,
+        Self::Shm,
+        Self::Efa,
+        Self::EfaDirect,
+        Self::Null,
+    ];
 
     /// Whether bytes move; where none do, none can be verified.
     pub fn moves_bytes(self) -> bool {
@@ -45,6 +56,7 @@ impl Transport {
         match self {
             Self::BuiltinTcp => "builtin-tcp",
             Self::BuiltinVm => "builtin-vm",
+            Self::Peer => "peer",
             Self::Tcp => "tcp",
             Self::TcpRxm => "tcp;ofi_rxm",
             Self::Shm => "shm",

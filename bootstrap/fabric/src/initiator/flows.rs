@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, Ceiling, Event, Fault, Stage, Start};
+use prefab_contract::engine::{
+    CaseSpec, Ceiling, Event, Fault, GpuFlow, GpuLinks, Memory, MemoryPath, Operation, Stage, Stages, Start,
+};
 
 use super::opening::InitiatorEnd;
 use crate::commands::Commands;
@@ -14,8 +16,8 @@ use crate::cpu_time::nanoseconds;
 use crate::events::emit;
 use crate::fault::{Deaf, spoil};
 use crate::flow_plan::FlowPlan;
-use crate::pool_data::{prepare, verify};
-use crate::transport::memory::Pool;
+use crate::store::Store;
+use crate::transport::memory_path;
 use crate::transport::streams::Requests;
 use crate::watch::Watch;
 
@@ -25,7 +27,7 @@ pub(super) struct Flows<'a> {
     pub(super) case: &'a CaseSpec,
     pub(super) commands: &'a Commands,
     pub(super) control: &'a mut Control,
-    pub(super) pool: &'a mut Pool,
+    pub(super) store: &'a mut Store,
     pub(super) end: &'a mut InitiatorEnd,
     pub(super) watch: &'a Arc<Watch>,
 }
@@ -42,6 +44,8 @@ pub(super) struct Verdict {
     pub(super) target_bytes: u64,
     pub(super) target_cpu_ns: u64,
     pub(super) blocks_verified: u64,
+    /// Of both ends.
+    pub(super) gpu: Option<Box<GpuFlow>>,
 }
 
 impl Flows<'_> {
@@ -52,7 +56,7 @@ impl Flows<'_> {
     pub(super) fn fill(&mut self, number: u64, plan: &FlowPlan<'_>) -> Result<()> {
         self.watch.enter(Stage::Fill, plan.data_bytes());
         self.control.send(&Message::Prepare { flow: number })?;
-        prepare(self.case, true, self.pool, plan)?;
+        self.store.prepare(self.case, true, plan)?;
         self.control.expect(&Message::Prepared {})
     }
 
@@ -90,7 +94,7 @@ impl Flows<'_> {
     pub(super) fn transfer<R>(&mut self, number: u64, timed: impl FnOnce(&mut dyn Requests) -> Result<R>) -> Result<R> {
         let flow = self.control.flow();
         let is_deaf = self.start.fault == Some(Fault::LoseCompletion { flow: number });
-        self.end.streams.during(self.pool.window(), |requests| {
+        self.end.streams.during(self.store.window(), |requests| {
             let mut requests = Breakable { inner: requests, flow };
             if is_deaf { timed(&mut Deaf::new(&mut requests)) } else { timed(&mut requests) }
         })
@@ -103,11 +107,12 @@ impl Flows<'_> {
     pub(super) fn check(&mut self, number: u64, plan: &FlowPlan<'_>, initiator_bytes: u64) -> Result<Verdict> {
         self.watch.enter(Stage::Check, plan.data_bytes());
         self.control.send(&Message::Check { flow: number })?;
-        spoil_if_received(self.start, number, self.pool, plan)?;
-        let own_blocks = verify(self.case, true, self.pool, plan)?;
-        let (target_bytes, target_cpu_ns, blocks_verified) = match self.control.receive()? {
-            Message::Checked { target_bytes, target_cpu_ns, blocks_verified } => {
-                (target_bytes, target_cpu_ns, blocks_verified)
+        spoil_if_received(self.start, number, self.store, plan)?;
+        let own_blocks = self.store.verify(self.case, true, plan)?;
+        let own_stages = self.end.streams.take_stages();
+        let (target_bytes, target_cpu_ns, blocks_verified, stages, decode) = match self.control.receive()? {
+            Message::Checked { target_bytes, target_cpu_ns, blocks_verified, stages, decode } => {
+                (target_bytes, target_cpu_ns, blocks_verified, stages, decode)
             }
             other => bail!("found the control message {other:?}, expected the target's verdict on flow {number}"),
         };
@@ -117,7 +122,11 @@ impl Flows<'_> {
             "found {initiator_bytes} bytes moved by the initiator's count and {target_bytes} by the target's, expected the \
              same by both"
         );
-        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified })
+        let stages = own_stages.into_iter().chain(stages).reduce(Stages::and);
+        let is_on_gpu = self.case.memory == Memory::Gpu;
+        let flow = GpuFlow { stages: stages.unwrap_or_default(), links: None, decode };
+        let gpu = is_on_gpu.then(|| Box::new(flow));
+        Ok(Verdict { target_bytes, target_cpu_ns, blocks_verified: own_blocks + blocks_verified, gpu })
     }
 
     /// Runs every plain loop once over the flow's pieces.
@@ -136,20 +145,47 @@ impl Flows<'_> {
             self.watch.enter(Stage::Fill, plan.data_bytes());
             self.control.send(&Message::Ceiling { flow: number, waiting, streams })?;
             self.end.loops.prepare(&runs, streams)?;
-            prepare(self.case, true, self.pool, plan)?;
+            self.store.prepare(self.case, true, plan)?;
             self.control.expect(&Message::CeilingReady {})?;
             self.watch.operations(0, 0);
             self.watch.enter(Stage::Transfer, plan.data_bytes());
-            let duration = self.end.loops.run(self.pool.window(), waiting, streams)?;
+            let duration = self.end.loops.run(self.store.window(), waiting, streams)?;
             durations.push(Ceiling { waiting, streams, duration_ns: nanoseconds(duration) });
         }
         Ok(durations)
     }
+
+    /// Times contiguous copies of a plain loop's bytes over the link of each end's GPU, one end after the other: they may
+    /// share it. None of host memory, and none where bytes pass no link to the host.
+    ///
+    /// # Errors
+    /// A device fault, or the target's end.
+    pub(super) fn add_links(&mut self, gpu: &mut Option<Box<GpuFlow>>, plan: &FlowPlan<'_>) -> Result<()> {
+        let Some(gpu) = gpu.as_mut().filter(|_| self.case.ceilings && memory_path(self.case) == MemoryPath::Staged)
+        else {
+            return Ok(());
+        };
+        let bytes = plan.plain_runs().iter().map(|run| run.bytes).sum();
+        self.watch.enter(Stage::Fill, bytes);
+        let own = self.store.time_link(bytes)?;
+        self.control.send(&Message::Link { bytes })?;
+        let theirs = match self.control.receive()? {
+            Message::Linked { links } => links,
+            other => bail!("found the control message {other:?}, expected the times of the target's link"),
+        };
+        let (source, sink) = if self.case.operation == Operation::Read { (theirs, own) } else { (own, theirs) };
+        let of = |(source, sink): (GpuLinks, GpuLinks)| GpuLinks {
+            to_host_ns: source.to_host_ns,
+            to_device_ns: sink.to_device_ns,
+        };
+        gpu.links = source.zip(sink).map(of);
+        Ok(())
+    }
 }
 
-fn spoil_if_received(start: &Start, number: u64, pool: &mut Pool, plan: &FlowPlan<'_>) -> Result<()> {
+fn spoil_if_received(start: &Start, number: u64, store: &mut Store, plan: &FlowPlan<'_>) -> Result<()> {
     let receives = crate::transport::tables::holds_destination(start.case.operation, true);
-    if receives { spoil(start.fault, number, &start.case, pool, plan) } else { Ok(()) }
+    if receives { spoil(start.fault, number, &start.case, store, plan) } else { Ok(()) }
 }
 
 /// Requests that end when the peer does.

@@ -5,17 +5,22 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use prefab_contract::engine::{CaseSpec, PairKey, Transport};
+use prefab_contract::engine::{CaseSpec, MemoryPath, Operation, PairKey, Transport};
 
 use crate::challenge::{NO_SESSION, Purpose, Session, WrongKey, prove};
 use crate::control::{Access, Control, Message};
-use crate::transport::libfabric::{self, Opened, Reach};
-use crate::transport::memory::Pool;
+use crate::cuda::pool::GpuPool;
+use crate::cuda::staging::Direction;
+use crate::store::Store;
+use crate::transport::libfabric::{self, Opened, Reach, Reachable};
+use crate::transport::peer::{self, Between, GpuMemory, PeerInitiator, PeerLoop};
 use crate::transport::plain::{PlainLoop, PlainLoops};
+use crate::transport::staged::{Half, Ring, StagedInitiator, wire_operation};
 use crate::transport::streams::InitiatorStreams;
 use crate::transport::tcp::{self, TcpInitiator, TcpLoop};
 use crate::transport::vm::{self, VmInitiator, VmLoop};
-use crate::transport::{Initiator, Setting};
+use crate::transport::words::Words;
+use crate::transport::{Initiator, Setting, memory_path};
 use crate::watch::Watch;
 
 /// How long to try for a connection; the stage's deadline is longer.
@@ -116,16 +121,60 @@ impl std::error::Error for NobodyListens {}
 pub(super) fn open(
     case: &CaseSpec,
     access: Access,
-    pool: &Pool,
+    store: &Store,
     control: &mut Control,
     peer: &mut Peer<'_>,
     watch: &Arc<Watch>,
 ) -> Result<InitiatorEnd> {
-    let setting = Setting { operation: case.operation, watch: Arc::clone(watch) };
+    let setting = |operation| Setting { operation, watch: Arc::clone(watch) };
+    match (store.gpu(), access) {
+        (None, access) => open_wire(case, &setting(case.operation), access, store, control, peer),
+        (Some(pool), Access::Gpu(target)) => open_peer(case, &setting(case.operation), pool, &target, peer),
+        (Some(pool), access) => open_gpu(case, &setting, access, store, pool, control, peer),
+    }
+}
+
+/// What moves memory of a GPU by its path.
+fn open_gpu(
+    case: &CaseSpec,
+    setting: &impl Fn(Operation) -> Setting,
+    access: Access,
+    store: &Store,
+    pool: &GpuPool,
+    control: &mut Control,
+    peer: &mut Peer<'_>,
+) -> Result<InitiatorEnd> {
+    let wire = setting(wire_operation(case.operation));
+    match (memory_path(case), access) {
+        (MemoryPath::Staged, access) => {
+            let end = open_wire(case, &wire, access, store, control, peer)?;
+            staged(end, Ring::of(case), case, pool, peer)
+        }
+        (MemoryPath::Gpudirect, Access::Fabric(targets)) => {
+            open_fabric(case, &setting(case.operation), &targets, Reachable::Gpu(&pool.memory()), control)
+        }
+        (MemoryPath::GpudirectPacked, Access::Fabric(targets)) => {
+            let slab = pool.slab().context("found no slots on the GPU")?;
+            let end = open_fabric(case, &wire, &targets, Reachable::Gpu(&slab), control)?;
+            staged(end, Ring::on_gpu(case), case, pool, peer)
+        }
+        (path, access) => bail!("found the access {access:?} for the memory path {}", path.name()),
+    }
+}
+
+/// What moves host memory: the blocks themselves, or slots of a ring.
+fn open_wire(
+    case: &CaseSpec,
+    setting: &Setting,
+    access: Access,
+    store: &Store,
+    control: &mut Control,
+    peer: &mut Peer<'_>,
+) -> Result<InitiatorEnd> {
     match (case.transport, access) {
-        (Transport::BuiltinTcp, Access::Connections) => open_tcp(case, &setting, peer),
-        (Transport::BuiltinVm, Access::AddressSpaces(targets)) => open_vm(case, &setting, targets),
-        (_, Access::Fabric(targets)) => open_fabric(case, &setting, &targets, pool, control),
+        (Transport::BuiltinTcp, Access::Connections) => open_tcp(case, setting, peer),
+        (Transport::BuiltinVm, Access::AddressSpaces(targets)) => open_vm(case, setting, targets, store),
+        (_, Access::Fabric(targets)) => open_fabric(case, setting, &targets, store.pool().into(), control),
         (transport, access) => bail!("found the access {access:?} for {transport}"),
     }
 }
@@ -138,7 +187,7 @@ fn open_tcp(case: &CaseSpec, setting: &Setting, peer: &mut Peer<'_>) -> Result<I
         let ceiling = TcpLoop::new(setting.clone(), peer.connect(Purpose::Ceiling(stream))?, true)?;
         loops.push(Box::new(ceiling) as Box<dyn PlainLoop>);
     }
-    let loops = PlainLoops { waiting: tcp::LOOPS, streams: loops };
+    let loops = PlainLoops::new(tcp::LOOPS, loops);
     Ok(InitiatorEnd::builtin(streams, loops))
 }
 
@@ -146,16 +195,17 @@ fn open_vm(
     case: &CaseSpec,
     setting: &Setting,
     targets: Vec<crate::transport::vm::AddressSpace>,
+    store: &Store,
 ) -> Result<InitiatorEnd> {
     let (found, expected) = (targets.len(), usize::try_from(case.streams)?);
     ensure!(found == expected, "found {found} address spaces, expected one for each of {expected} streams");
     let (mut streams, mut loops) = (Vec::new(), Vec::new());
     for target in targets {
-        let stream = VmInitiator::new(setting.clone(), target.clone(), case.shape.pool_bytes())?;
+        let stream = VmInitiator::new(setting.clone(), target.clone(), store.pool().length())?;
         streams.push(Box::new(stream) as Box<dyn Initiator>);
         loops.push(Box::new(VmLoop::new(setting.clone(), target)) as Box<dyn PlainLoop>);
     }
-    let loops = PlainLoops { waiting: vm::LOOPS, streams: loops };
+    let loops = PlainLoops::new(vm::LOOPS, loops);
     Ok(InitiatorEnd::builtin(streams, loops))
 }
 
@@ -164,7 +214,7 @@ fn open_fabric(
     case: &CaseSpec,
     setting: &Setting,
     targets: &[Reach],
-    pool: &Pool,
+    reachable: Reachable<'_>,
     control: &mut Control,
 ) -> Result<InitiatorEnd> {
     let (found, expected) = (targets.len(), usize::try_from(case.streams)?);
@@ -174,7 +224,7 @@ fn open_fabric(
     let load = begin.elapsed();
     let begin = Instant::now();
     let address = control.local_address()?;
-    let open = |stream| Opened::new(&library, case.transport, case.operation, pool, address, stream);
+    let open = |stream| Opened::new(&library, case.transport, setting.operation, reachable, address, stream);
     let opened = (0..expected).map(open).collect::<Result<Vec<_>>>()?;
     let registration = begin.elapsed();
     let cards = opened.iter().filter_map(Opened::card).collect();
@@ -184,6 +234,39 @@ fn open_fabric(
     for (opened, target) in opened.into_iter().zip(targets) {
         streams.push(opened.initiator(setting.clone(), target)?);
     }
-    let loops = PlainLoops { waiting: &[], streams: Vec::new() };
+    let loops = PlainLoops::default();
     Ok(InitiatorEnd { streams: InitiatorStreams::new(streams), loops, cards, load, registration })
+}
+
+/// Puts the GPU's half around each stream of the wire, with a side connection of its own.
+fn staged(end: InitiatorEnd, ring: Ring, case: &CaseSpec, pool: &GpuPool, peer: &mut Peer<'_>) -> Result<InitiatorEnd> {
+    let operation = case.operation;
+    let direction = if operation == Operation::Read { Direction::In } else { Direction::Out };
+    let streams = end.streams.wrapped(|stream, wire| {
+        let half = Half::new(pool, ring, stream, direction)?;
+        let words = Words::new(peer.connect(Purpose::Words(u8::try_from(stream)?))?)?;
+        Ok(Box::new(StagedInitiator::new(operation, half, words, wire, ring, stream)))
+    })?;
+    Ok(InitiatorEnd { streams, loops: PlainLoops { ring: Some(ring), ..end.loops }, ..end })
+}
+
+fn open_peer(
+    case: &CaseSpec,
+    setting: &Setting,
+    pool: &GpuPool,
+    target: &GpuMemory,
+    peer: &mut Peer<'_>,
+) -> Result<InitiatorEnd> {
+    let begin = Instant::now();
+    let there = target.open(pool)?;
+    let registration = begin.elapsed();
+    let (mut streams, mut loops) = (Vec::new(), Vec::new());
+    for stream in 0..u8::try_from(case.streams)? {
+        let words = Words::new(peer.connect(Purpose::Words(stream))?)?;
+        let initiator = PeerInitiator::new(setting.clone(), Between::new(pool, &there)?, words);
+        streams.push(Box::new(initiator) as Box<dyn Initiator>);
+        loops.push(Box::new(PeerLoop::new(setting.clone(), Between::new(pool, &there)?)?) as Box<dyn PlainLoop>);
+    }
+    let end = InitiatorEnd::builtin(streams, PlainLoops::new(peer::LOOPS, loops));
+    Ok(InitiatorEnd { registration, ..end })
 }

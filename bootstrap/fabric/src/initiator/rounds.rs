@@ -31,6 +31,7 @@ pub(super) fn run(flows: &mut Flows<'_>, until: Until) -> Result<()> {
         let plan = FlowPlan::new(flows.case, number);
         let mut round = one(flows, number, &plan)?;
         round.ceiling_ns = flows.ceilings(number, &plan)?;
+        flows.add_links(&mut round.gpu, &plan)?;
         emit(&Event::Round(round));
     }
     Ok(())
@@ -71,6 +72,7 @@ pub(super) fn one(flows: &mut Flows<'_>, number: u64, plan: &FlowPlan<'_>) -> Re
         exposed_ns: timed.exposed.map(nanoseconds),
         blocks_verified: verdict.blocks_verified,
         ceiling_ns: Vec::new(),
+        gpu: verdict.gpu,
     })
 }
 

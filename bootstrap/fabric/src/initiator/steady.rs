@@ -39,6 +39,7 @@ pub(super) fn run(flows: &mut Flows<'_>) -> Result<()> {
         ceiling_ns.extend(flows.ceilings(STEADY_FLOW, &plan)?);
     }
     steady.ceiling_ns = ceiling_ns;
+    flows.add_links(&mut steady.gpu, &plan)?;
     emit(&Event::Steady(steady));
     Ok(())
 }
@@ -80,6 +81,7 @@ fn flow(flows: &mut Flows<'_>, plan: &FlowPlan<'_>) -> Result<Steady> {
         requests_verified: plan.verified().len() as u64,
         blocks_verified: verdict.blocks_verified,
         ceiling_ns: Vec::new(),
+        gpu: verdict.gpu,
     })
 }
 

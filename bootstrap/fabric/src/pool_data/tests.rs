@@ -10,12 +10,14 @@ fn case() -> CaseSpec {
         transport: Transport::BuiltinVm,
         operation: Operation::Read,
         memory: Memory::Host,
+        memory_path: None,
         shape: Shape::with_working_set([(64, 4, 10)], 0).unwrap(),
         scatter: Scatter { fragmentation_ppm: 1_000_000, seed: 5 },
         mode: Mode::Request { outstanding: 1, until: Until::Rounds(1) },
         streams: 1,
         schedule: None,
         ceilings: false,
+        decode: false,
     }
 }
 

@@ -35,6 +35,11 @@ impl Flow {
         self.handles.store(handles.unwrap_or(UNKNOWN), Ordering::Release);
     }
 
+    /// How many handles it has, once that is known.
+    pub(crate) fn handles(&self) -> Option<u64> {
+        Some(self.handles.load(Ordering::Acquire)).filter(|&handles| handles != UNKNOWN)
+    }
+
     /// The initiator posts no more than so many handles.
     pub(crate) fn ends_after(&self, handles: u64) {
         self.handles.store(handles, Ordering::Release);

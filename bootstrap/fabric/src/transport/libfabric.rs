@@ -24,6 +24,7 @@ mod sleeping;
 mod survey;
 mod target;
 
+pub(crate) use regions::Reachable;
 pub(crate) use session::Reach;
 pub(crate) use survey::{survey, without_library};
 pub(crate) use target::IdleTarget;
@@ -73,24 +74,24 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the provider that the transport means and registers `pool`, which must outlive whatever this becomes; for packed
+    /// Opens the provider that the transport means and registers `memory`, which must outlive whatever this becomes; for packed
     /// requests slots of its own. `address` is the local end of the control connection.
     ///
     /// # Errors
     /// [`Unavailable`] if the provider is not here; what it refuses.
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         library: &Library,
         transport: Transport,
         operation: Operation,
-        pool: &Pool,
+        memory: impl Into<Reachable<'a>>,
         address: IpAddr,
         stream: usize,
     ) -> Result<Self> {
         let provider = Provider::of(transport).with_context(|| format!("found no provider for {transport}"))?;
         let slab = if operation == Operation::Packed { Some(packed::slab(provider)?) } else { None };
-        let registered = slab.as_ref().unwrap_or(pool);
+        let registered = slab.as_ref().map_or_else(|| memory.into(), Reachable::Host);
         let session = Session::open(library, provider, operation, registered, address, stream)?;
-        let registered_bytes = registered.length();
+        let registered_bytes = registered.bytes();
         Ok(Self { session, slab, registered_bytes })
     }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use prefab_contract::engine::CaseSpec;
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use crate::machine::check_memory;
 
@@ -71,6 +71,21 @@ impl Pool {
         all.fill(0x5a);
     }
 
+    /// Asks for huge pages, before the first touch; where there are none, small ones do.
+    pub(crate) fn prefer_huge_pages(&mut self) {
+        // SAFETY: the range is this live mapping, and the advice changes no content.
+        let _best_effort = unsafe { madvise(self.start.as_ptr().cast(), self.length, Advice::LinuxHugepage) };
+    }
+
+    /// Where a range begins, for a device that knows this memory.
+    ///
+    /// # Errors
+    /// It lies outside the pool.
+    pub(crate) fn start_of(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        let (start, _) = locate(self.start, self.length, offset, bytes)?;
+        NonNull::new(start).context("found a range at address 0")
+    }
+
     /// Where the pool begins in this process; the peer of builtin-vm needs it.
     pub(crate) fn address(&self) -> u64 {
         self.start.as_ptr() as u64
@@ -130,6 +145,15 @@ impl Window<'_> {
     pub(super) fn iovec(self, offset: u64, bytes: u64) -> Result<libc::iovec> {
         let (start, length) = locate(self.start, self.length, offset, bytes)?;
         Ok(libc::iovec { iov_base: start.cast(), iov_len: length })
+    }
+
+    /// Where a range begins, for a device that knows this memory.
+    ///
+    /// # Errors
+    /// It lies outside the pool.
+    pub(crate) fn start_of(&self, offset: u64, bytes: u64) -> Result<NonNull<u8>> {
+        let (start, _) = locate(self.start, self.length, offset, bytes)?;
+        NonNull::new(start).context("found a range at address 0")
     }
 
     /// Copies the bytes at an offset, which nobody writes meanwhile.

@@ -8,6 +8,7 @@ use prefab_contract::engine::Waiting;
 use prefab_contract::transfer::{Run, share};
 
 use super::memory::Window;
+use super::staged::Ring;
 
 /// One end of a loop on one stream.
 pub(crate) trait PlainLoop: Send {
@@ -28,6 +29,8 @@ pub(crate) struct PlainLoops {
     pub(crate) waiting: &'static [Waiting],
     /// One entry a stream.
     pub(crate) streams: Vec<Box<dyn PlainLoop>>,
+    /// Where transports move slots of a ring, so do the loops.
+    pub(crate) ring: Option<Ring>,
 }
 
 impl PlainLoops {
@@ -38,13 +41,20 @@ impl PlainLoops {
         waiting.iter().flat_map(move |&waiting| streams.clone().into_iter().map(move |streams| (waiting, streams)))
     }
 
+    /// Loops over the pool, one a stream.
+    pub(crate) fn new(waiting: &'static [Waiting], streams: Vec<Box<dyn PlainLoop>>) -> Self {
+        Self { waiting, streams, ring: None }
+    }
+
     /// Deals the runs among the first `streams` loops.
     ///
     /// # Errors
     /// More streams than there are.
     pub(crate) fn prepare(&mut self, runs: &[Run], streams: u32) -> Result<()> {
+        let ring = self.ring;
         for (number, stream) in (0..).zip(self.first(streams)?) {
-            stream.prepare(&share(runs, number, streams));
+            let own = share(runs, number, streams);
+            stream.prepare(&ring.map_or_else(|| own.clone(), |ring| ring.runs(number, &own)));
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ mod crew;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use prefab_contract::engine::PathFacts;
+use prefab_contract::engine::{PathFacts, Stages};
 use prefab_contract::transfer::{Run, share};
 
 use super::flow::Flow;
@@ -70,6 +70,23 @@ impl InitiatorStreams {
         Ok(operations)
     }
 
+    /// Puts something around each stream, by its number.
+    ///
+    /// # Errors
+    /// What `wrap` returns.
+    pub(crate) fn wrapped(
+        self,
+        mut wrap: impl FnMut(u32, Box<dyn Initiator>) -> Result<Box<dyn Initiator>>,
+    ) -> Result<Self> {
+        let streams = (0..).zip(self.streams).map(|(number, stream)| wrap(number, stream)).collect::<Result<_>>()?;
+        Ok(Self::new(streams))
+    }
+
+    /// What the stages of all streams took since this was asked last.
+    pub(crate) fn take_stages(&mut self) -> Option<Stages> {
+        self.streams.iter_mut().filter_map(|stream| stream.take_stages()).reduce(Stages::and)
+    }
+
     /// What carries the bytes.
     pub(crate) fn facts(&self) -> PathFacts {
         self.streams.first().map(|stream| stream.facts()).unwrap_or_default()
@@ -117,6 +134,20 @@ impl TargetStreams {
     /// Takes over open streams, at least one.
     pub(crate) fn new(streams: Vec<Box<dyn Target>>) -> Self {
         Self { streams }
+    }
+
+    /// Puts something around each stream, by its number.
+    ///
+    /// # Errors
+    /// What `wrap` returns.
+    pub(crate) fn wrapped(self, mut wrap: impl FnMut(u32, Box<dyn Target>) -> Result<Box<dyn Target>>) -> Result<Self> {
+        let streams = (0..).zip(self.streams).map(|(number, stream)| wrap(number, stream)).collect::<Result<_>>()?;
+        Ok(Self::new(streams))
+    }
+
+    /// What the stages of all streams took since this was asked last.
+    pub(crate) fn take_stages(&mut self) -> Option<Stages> {
+        self.streams.iter_mut().filter_map(|stream| stream.take_stages()).reduce(Stages::and)
     }
 
     /// Makes the tables of a packed handle on all streams.

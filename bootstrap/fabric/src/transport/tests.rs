@@ -35,12 +35,14 @@ pub(crate) fn case(
         transport,
         operation,
         memory: Memory::Host,
+        memory_path: None,
         shape: shape.with_room_for(outstanding).unwrap(),
         scatter: Scatter { fragmentation_ppm: 500_000, seed: 11 },
         mode: Mode::Request { outstanding, until: Until::Rounds(1) },
         streams,
         schedule: None,
         ceilings: true,
+        decode: false,
     }
 }
 
@@ -78,7 +80,7 @@ impl Ends {
             }
         }
         let waiting = if case.transport == Transport::BuiltinTcp { tcp::LOOPS } else { vm::LOOPS };
-        let [here, there] = loops.map(|streams| PlainLoops { waiting, streams });
+        let [here, there] = loops.map(|streams| PlainLoops::new(waiting, streams));
         Self {
             initiator: (InitiatorStreams::new(initiators), here),
             target: (TargetStreams::new(targets), there),

@@ -2,8 +2,11 @@
 //! ends.
 
 mod cases;
+#[path = "../../../../tests/standins/cuda_driver.rs"]
+mod cuda_driver;
 mod ends;
 mod faults;
+mod gpu;
 mod libfabric;
 mod memory;
 mod pair;

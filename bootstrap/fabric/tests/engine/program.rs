@@ -30,12 +30,14 @@ pub(crate) fn case(transport: Transport, operation: Operation) -> CaseSpec {
         transport,
         operation,
         memory: Memory::Host,
+        memory_path: None,
         shape: Shape::with_working_set([(4096, 3, 20)], 1 << 20).unwrap(),
         scatter: Scatter { fragmentation_ppm: 500_000, seed: 3 },
         mode: Mode::Request { outstanding: 1, until: Until::Rounds(1) },
         streams: 1,
         schedule: None,
         ceilings: true,
+        decode: false,
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) fn start(case: CaseSpec, role: Role, key: u8) -> Start {
         pair_key: PairKey::from_bytes([key; 32]),
         case,
         role,
+        rank: 0,
+        gpu: None,
         deadline_divisor: 1,
         barrier: false,
         fault: None,

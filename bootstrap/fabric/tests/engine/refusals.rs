@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
-use prefab_contract::engine::{self, CaseSpec, Event, Memory, Mode, Operation, Role, Stage, Start, Transport};
+use prefab_contract::engine::{self, CaseSpec, Event, Mode, Operation, Role, Stage, Start, Transport};
 use prefab_contract::probe::Probe;
 use prefab_contract::transfer::Shape;
 
@@ -128,10 +128,7 @@ fn a_limit_of_address_space_is_named_as_memory() {
 
 #[test]
 fn a_transport_that_is_not_here_is_not_available_at_both_ends() {
-    for case in [
-        CaseSpec { memory: Memory::Gpu, ..case(Transport::BuiltinTcp, Operation::Read) },
-        case(Transport::Null, Operation::Packed),
-    ] {
+    for case in [case(Transport::Peer, Operation::Read), case(Transport::Null, Operation::Packed)] {
         let said = Pair::start(&case, |start| start).end();
         for events in [&said.initiator, &said.target] {
             let reason = reason(events.last().unwrap());

@@ -132,6 +132,9 @@ fn attributes(out: &mut String) {
     layout!(text, SIZE fi_cq_attr { size, flags, format, wait_obj, signaling_vector, wait_cond, wait_set });
     layout!(text, SIZE fi_mr_attr { mr_iov, iov_count, access, offset, requested_key, context, auth_key_size,
         auth_key, iface, device, hmem_data since 1.19, page_size since 1.22, base_mr since 2.0, sub_mr_cnt since 2.0 });
+    text.push_str("#if SINCE(1, 20)\n");
+    layout!(text, EXACT_SIZE fi_mr_dmabuf { fd, offset, len, base_addr });
+    text.push_str("#endif\n");
     layout!(text, EXACT_SIZE fi_cq_data_entry { op_context, flags, len, buf, data });
     layout!(text, SIZE fi_cq_err_entry { op_context, flags, len, buf, data, tag, olen, err, prov_errno, err_data,
         err_data_size, src_addr since 1.20 });
@@ -153,6 +156,7 @@ fn constants(out: &mut String) {
         FI_ENOPROTOOPT, FI_EOPNOTSUPP, FI_EAVAIL);
     values!(text, [since 1.18] FI_OPT_CUDA_API_PERMITTED, FI_OPT_EFA_EMULATED_READ, FI_OPT_EFA_EMULATED_WRITE,
         FI_OPT_EFA_USE_DEVICE_RDMA);
+    values!(text, [since 1.20] FI_MR_DMABUF);
     values!(text, [since 1.21] FI_OPT_SHARED_MEMORY_PERMITTED);
     values!(text, [since 1.22] FI_OPT_MAX_MSG_SIZE, FI_OPT_MAX_RMA_SIZE);
     values!(text, [since 2.2] FI_OPT_EFA_HOMOGENEOUS_PEERS);

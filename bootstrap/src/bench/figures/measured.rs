@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use prefab_contract::engine::{CaseSpec, Ceiling, Mode, Round, Waiting};
+use prefab_contract::engine::{CaseSpec, Ceiling, Decode, GpuLinks, Mode, Round, Stages, Steady, Transport, Waiting};
 
 use super::as_f64;
 use super::durations::{Durations, mean, median};
+use super::gpu::Staged;
 use crate::bench::outcome::{Flow, Outcome};
 
 /// One pair of a case. The cold round is told apart and counts in no figure of it.
@@ -153,6 +154,73 @@ impl<'a> Measured<'a> {
                 ratio.map(|(requests, (ceiling, _))| requests * payload_bytes / ceiling).into_iter().collect()
             }
         }
+    }
+
+    /// What the stages took: of each round, or of the flow.
+    pub(super) fn staged(&self) -> Vec<Staged> {
+        let streams = f64::from(self.spec.streams);
+        match &self.kind {
+            Kind::Rounds(rounds) => {
+                let of = |round: &&Round| {
+                    let gpu = round.gpu.as_ref()?;
+                    Some(Staged {
+                        stages: gpu.stages,
+                        links: gpu.links,
+                        loop_ns: round.ceiling_ns.iter().map(|run| run.duration_ns).min().map(as_f64),
+                        loop_requests: self.outstanding(),
+                        requests: self.outstanding(),
+                        elapsed_ns: as_f64(round.request_ns.max(1)),
+                        streams,
+                    })
+                };
+                rounds.iter().filter_map(of).collect()
+            }
+            Kind::Flow(flow) => {
+                let payload_bytes = as_f64(self.spec.shape.payload_bytes());
+                let of = |steady: &Steady| {
+                    let requests = as_f64(steady.flow_requests.max(1));
+                    let gpu = steady.gpu.as_ref()?;
+                    Some(Staged {
+                        stages: gpu.stages,
+                        links: gpu.links,
+                        loop_ns: self.ceiling().map(|(gb_per_s, _)| payload_bytes / gb_per_s),
+                        loop_requests: 1.0,
+                        requests,
+                        // The whole flow at the window's rate.
+                        elapsed_ns: requests / self.requests_per_ns()?,
+                        streams,
+                    })
+                };
+                flow.steady.iter().filter_map(of).collect()
+            }
+        }
+    }
+
+    /// Shares of the time in which kernels were at work.
+    pub(super) fn busy(&self, stage: fn(&Stages) -> u64) -> Vec<f64> {
+        self.staged().iter().map(|staged| staged.busy(stage)).collect()
+    }
+
+    /// GB a second of contiguous copies over a GPU's link.
+    pub(super) fn links_gb_per_s(&self, link: fn(&GpuLinks) -> u64) -> Vec<f64> {
+        let payload_bytes = self.spec.shape.payload_bytes();
+        self.staged().iter().filter_map(|staged| staged.link_gb_per_s(link, payload_bytes)).collect()
+    }
+
+    /// How many times longer decoding took on the target's GPU: in each round, or in the flow.
+    pub(super) fn decode_slowdowns(&self) -> Vec<f64> {
+        let all: Vec<Decode> = match &self.kind {
+            Kind::Rounds(rounds) => rounds.iter().filter_map(|round| round.gpu.as_ref()?.decode).collect(),
+            Kind::Flow(flow) => flow.steady.iter().filter_map(|steady| steady.gpu.as_ref()?.decode).collect(),
+        };
+        let told = all.iter().filter(|decode| decode.alone_ns > 0 && decode.runs > 0);
+        told.map(|decode| as_f64(decode.during_ns) / as_f64(decode.alone_ns)).collect()
+    }
+
+    /// Shares of what the slowest stage allows; none where there is one stage only.
+    pub(super) fn staged_ratios(&self) -> Vec<f64> {
+        let is_staged = self.spec.transport != Transport::Peer;
+        self.staged().iter().filter(|_| is_staged).filter_map(Staged::ratio).collect()
     }
 
     /// Times after the end of a prefill, in nanoseconds.

@@ -19,12 +19,14 @@ fn cell(outstanding: u32, pairs: u32) -> Cell {
         transport: Transport::BuiltinTcp,
         operation: Operation::Read,
         memory: Memory::Host,
+        memory_path: None,
         shape: Shape::with_working_set([(504, 1, 2)], 0).unwrap(),
         scatter: Scatter { fragmentation_ppm: 250_000, seed: 1 },
         mode: engine::Mode::Request { outstanding, until: Until::Rounds(3) },
         streams: 2,
         schedule: None,
         ceilings: true,
+        decode: false,
     };
     Cell { spec, pairs, scheme: Scheme::Pairwise, tokens: 16, hit_tokens: 0, layout: "layer", schedule: None }
 }

@@ -123,6 +123,8 @@ impl House<'_> {
                     pair_key: super::engine_key(session, case, target),
                     case: spec.clone(),
                     role: Role::Target { listen: SocketAddr::new(self.address, 0) },
+                    rank: target,
+                    gpu: None,
                     deadline_divisor,
                     // Initiators wait for each other; targets for their initiators.
                     barrier: false,

@@ -34,6 +34,20 @@ impl Chosen {
 /// # Errors
 /// [`Unavailable`] if it is not there, with what is.
 pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpAddr>, stream: usize) -> Result<Chosen> {
+    choose_for(false, library, provider, address, stream)
+}
+
+/// As [`choose`], for memory of the host or of a GPU.
+///
+/// # Errors
+/// As [`choose`].
+pub(super) fn choose_for(
+    has_gpu: bool,
+    library: &Library,
+    provider: &Provider,
+    address: Option<IpAddr>,
+    stream: usize,
+) -> Result<Chosen> {
     let node = match address {
         Some(address) if provider.has_ip_address => Some(CString::new(address.to_string())?),
         _ => None,
@@ -42,7 +56,7 @@ pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpA
     let mut others = Vec::new();
     let mut words = String::new();
     for &mode in provider.modes() {
-        let hints = Hints::new(library, provider, mode)?;
+        let hints = Hints::new(library, provider, mode, has_gpu)?;
         match Infos::ask(library, node.as_deref(), flags, hints.infos.first.as_ptr()) {
             Err(error) => words = library.error_name(error.into()),
             Ok(infos) => {
@@ -56,7 +70,7 @@ pub(super) fn choose(library: &Library, provider: &Provider, address: Option<IpA
         }
     }
     others.dedup();
-    Err(Unavailable(refusal(library, provider, &others, &words)).into())
+    Err(Unavailable(refusal(library, provider, has_gpu, &others, &words)).into())
 }
 
 /// EFA shows a device an entry; other providers show one network in several ways, of which the first is preferred.
@@ -69,16 +83,23 @@ fn is_it(info: &Info<'_>, provider: &Provider) -> bool {
     info.provider() == provider.name && provider.fabric.is_none_or(|name| info.fabric() == name)
 }
 
-fn refusal(library: &Library, provider: &Provider, others: &[String], words: &str) -> String {
+fn refusal(library: &Library, provider: &Provider, has_gpu: bool, others: &[String], words: &str) -> String {
     let found = if others.is_empty() { words.to_owned() } else { format!("only {}", others.join(", ")) };
     let fabric = provider.fabric.map(|name| format!(", fabric {name}")).unwrap_or_default();
+    let (memory, remedy) = if has_gpu {
+        let remedy = "see that libfabric finds libcudart.so, that it was built with CUDA, and that the device has GPUDirect; \
+                      or use --memory-path staged";
+        (" with FI_HMEM", remedy)
+    } else {
+        ("", provider.remedy)
+    };
     format!(
-        "found {found} in libfabric {}.{} at {}, expected the provider {}{fabric}; {}",
+        "found {found} in libfabric {}.{} at {}, expected the provider {}{fabric}{memory}; {}",
         library.version >> 16,
         library.version & 0xffff,
         library.path.display(),
         provider.name,
-        provider.remedy
+        remedy
     )
 }
 
@@ -89,14 +110,14 @@ struct Hints {
 }
 
 impl Hints {
-    fn new(library: &Library, provider: &Provider, mode: u64) -> Result<Self> {
+    fn new(library: &Library, provider: &Provider, mode: u64, has_gpu: bool) -> Result<Self> {
         let infos = Infos::empty(library).context("libfabric has no memory for an info")?;
         let mut hints = Self { infos, names: Vec::new() };
-        hints.fill(provider, mode)?;
+        hints.fill(provider, mode, has_gpu)?;
         Ok(hints)
     }
 
-    fn fill(&mut self, provider: &Provider, mode: u64) -> Result<()> {
+    fn fill(&mut self, provider: &Provider, mode: u64, has_gpu: bool) -> Result<()> {
         let info = self.infos.first.as_ptr();
         let prov_name = self.name(provider.name)?;
         let fabric = provider.fabric.map(|name| self.name(name)).transpose()?;
@@ -104,10 +125,10 @@ impl Hints {
         // names stay ours: `drop` takes them out before the library frees the rest.
         #[allow(clippy::multiple_unsafe_ops_per_block, reason = "plain stores into one structure")]
         unsafe {
-            (*info).caps = Provider::caps();
+            (*info).caps = Provider::caps(has_gpu);
             (*info).mode = mode;
             (*(*info).ep_attr).type_ = fi::FI_EP_RDM;
-            (*(*info).domain_attr).mr_mode = Provider::mr_mode();
+            (*(*info).domain_attr).mr_mode = Provider::mr_mode(has_gpu);
             (*(*info).domain_attr).threading = fi::FI_THREAD_DOMAIN;
             // The engine polls all the time; a thread of the provider's would take a core from it.
             (*(*info).domain_attr).data_progress = fi::FI_PROGRESS_MANUAL;

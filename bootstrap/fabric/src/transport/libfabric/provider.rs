@@ -107,7 +107,7 @@ impl Provider {
             Transport::Efa => Some(&EFA),
             Transport::EfaDirect => Some(&EFA_DIRECT),
             Transport::Null => Some(&NULL),
-            Transport::BuiltinTcp | Transport::BuiltinVm => None,
+            Transport::BuiltinTcp | Transport::BuiltinVm | Transport::Peer => None,
         }
     }
 
@@ -121,13 +121,15 @@ impl Provider {
     }
 
     /// What is needed of it.
-    pub(super) fn caps() -> u64 {
-        fi::FI_MSG | fi::FI_RMA | fi::FI_READ | fi::FI_WRITE | fi::FI_REMOTE_READ | fi::FI_REMOTE_WRITE
+    pub(super) fn caps(has_gpu: bool) -> u64 {
+        let of_gpu = if has_gpu { fi::FI_HMEM } else { 0 };
+        of_gpu | fi::FI_MSG | fi::FI_RMA | fi::FI_READ | fi::FI_WRITE | fi::FI_REMOTE_READ | fi::FI_REMOTE_WRITE
     }
 
     /// What it may ask of this program besides.
-    pub(super) fn mr_mode() -> i32 {
-        fi::FI_MR_LOCAL | fi::FI_MR_VIRT_ADDR | fi::FI_MR_ALLOCATED | fi::FI_MR_PROV_KEY
+    pub(super) fn mr_mode(has_gpu: bool) -> i32 {
+        let of_gpu = if has_gpu { fi::FI_MR_HMEM } else { 0 };
+        of_gpu | fi::FI_MR_LOCAL | fi::FI_MR_VIRT_ADDR | fi::FI_MR_ALLOCATED | fi::FI_MR_PROV_KEY
     }
 
     /// The sets of modes to ask with, in turn. Older EFA devices take immediate data only if the target posts

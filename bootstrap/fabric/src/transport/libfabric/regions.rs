@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_void;
+use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, ensure};
 use libfabric_sys::{self as fi, Library, Zeroed};
@@ -9,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::info::Info;
 use super::objects::{Objects, Owned, check};
+use crate::cuda::memory::DeviceMemory;
 use crate::transport::memory::Pool;
 
 /// The most bytes of one region. EFA takes at most 2^20 pages for one that may be written remotely, 4 GiB of small ones.
 const REGION_BYTES: u64 = 2 << 30;
+
+/// The first API with registrations by dma-buf: 1.20.
+const DMABUF_SINCE: u32 = 1 << 16 | 20;
 
 /// A region, as the peer addresses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,11 +31,69 @@ pub(crate) struct RemoteRegion {
     pub(crate) key: u64,
 }
 
-/// A pool, registered in regions of [`REGION_BYTES`]. The pool must outlive it: the device reads and writes there.
+/// Memory that a device may read and write.
+#[derive(Clone, Copy)]
+pub(crate) enum Reachable<'a> {
+    /// Of this process.
+    Host(&'a Pool),
+    /// Of a GPU.
+    Gpu(&'a DeviceMemory),
+}
+
+impl<'a> From<&'a Pool> for Reachable<'a> {
+    fn from(pool: &'a Pool) -> Self {
+        Self::Host(pool)
+    }
+}
+
+impl Reachable<'_> {
+    /// Where it begins, in this process's addresses.
+    pub(super) fn start(self) -> u64 {
+        match self {
+            Self::Host(pool) => pool.address(),
+            Self::Gpu(memory) => memory.start(),
+        }
+    }
+
+    /// Its length.
+    pub(super) fn bytes(self) -> u64 {
+        match self {
+            Self::Host(pool) => pool.length(),
+            Self::Gpu(memory) => memory.bytes(),
+        }
+    }
+
+    /// Whether it is a GPU's.
+    pub(super) fn is_gpu(self) -> bool {
+        matches!(self, Self::Gpu(_))
+    }
+}
+
+/// How a GPU's memory was registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// By a dma-buf.
+    DmaBuf,
+    /// By its address, which libfabric looks up.
+    Hmem,
+}
+
+impl Naming {
+    /// The word of reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::DmaBuf => "dma-buf",
+            Self::Hmem => "FI_HMEM",
+        }
+    }
+}
+
+/// Memory, registered in regions of [`REGION_BYTES`]. It must outlive this: the device reads and writes there.
 pub(super) struct Registered {
     regions: Vec<Region>,
     start: u64,
     bytes: u64,
+    naming: Option<Naming>,
 }
 
 struct Region {
@@ -47,16 +110,25 @@ impl Registered {
         library: &Library,
         objects: &Objects,
         info: Info<'_>,
-        pool: &Pool,
+        memory: Reachable<'_>,
         first_key: u64,
     ) -> Result<Self> {
-        let mut registered = Self { regions: Vec::new(), start: pool.address(), bytes: pool.length() };
+        let (start, length) = (memory.start(), memory.bytes());
+        let mut registered = Self { regions: Vec::new(), start, bytes: length, naming: None };
         let mut offset = 0;
-        while offset < pool.length() {
-            let bytes = REGION_BYTES.min(pool.length() - offset);
+        while offset < length {
+            let bytes = REGION_BYTES.min(length - offset);
             let key = first_key + registered.regions.len() as u64;
-            let memory = memory_at(pool.address() + offset, bytes)?;
-            registered.regions.push(Region::new(library, objects, info, memory, key)?);
+            let range = memory_at(start + offset, bytes)?;
+            let region = match memory {
+                Reachable::Host(_) => Region::of_host(library, objects, info, range, key)?,
+                Reachable::Gpu(gpu) => {
+                    let (region, naming) = Region::of_gpu(library, objects, info, (gpu, offset), range, key)?;
+                    registered.naming = Some(naming);
+                    region
+                }
+            };
+            registered.regions.push(region);
             offset += bytes;
         }
         Ok(registered)
@@ -65,6 +137,11 @@ impl Registered {
     /// What the peer needs.
     pub(super) fn remote(&self) -> Vec<RemoteRegion> {
         self.regions.iter().map(|region| region.remote).collect()
+    }
+
+    /// How a GPU's memory was registered; none of the host's.
+    pub(super) fn naming(&self) -> Option<Naming> {
+        self.naming
     }
 
     /// Closes all of them: no key is worth anything any more.
@@ -93,28 +170,76 @@ impl Registered {
 }
 
 impl Region {
-    fn new(library: &Library, objects: &Objects, info: Info<'_>, memory: fi::iovec, key: u64) -> Result<Self> {
-        let attr = fi::fi_mr_attr {
-            mr_iov: &raw const memory,
-            iov_count: 1,
-            access: fi::FI_READ | fi::FI_WRITE | fi::FI_REMOTE_READ | fi::FI_REMOTE_WRITE | fi::FI_RECV,
-            requested_key: key,
-            iface: fi::FI_HMEM_SYSTEM,
-            ..fi::fi_mr_attr::zeroed()
-        };
-        let mut raw = std::ptr::null_mut();
-        // SAFETY: a live domain; the attributes are only read and have the size of the newest layout. The memory is a
-        // pool's, which outlives the registration, and which this program looks at only while no transfer runs.
-        let result = unsafe { fi::fi_mr_regattr(objects.domain.as_ptr(), &raw const attr, 0, &raw mut raw) };
-        check(library, "fi_mr_regattr", result).with_context(|| {
-            format!("cannot register {} bytes; raise the limit of locked memory (ulimit -l unlimited)", memory.iov_len)
+    fn of_host(library: &Library, objects: &Objects, info: Info<'_>, range: fi::iovec, key: u64) -> Result<Self> {
+        let attr = fi::fi_mr_attr { mr_iov: &raw const range, iface: fi::FI_HMEM_SYSTEM, ..attributes(key) };
+        Self::new(library, objects, info, range, &attr, 0).with_context(|| {
+            format!("cannot register {} bytes; raise the limit of locked memory (ulimit -l unlimited)", range.iov_len)
+        })
+    }
+
+    /// By a dma-buf where driver and library have them, else by address.
+    fn of_gpu(
+        library: &Library,
+        objects: &Objects,
+        info: Info<'_>,
+        (gpu, offset): (&DeviceMemory, u64),
+        range: fi::iovec,
+        key: u64,
+    ) -> Result<(Self, Naming)> {
+        let of_cuda = fi::fi_mr_attr { iface: fi::FI_HMEM_CUDA, device: gpu.device(), ..attributes(key) };
+        let mut words = "libfabric before 1.20 takes none".to_owned();
+        if library.api() >= DMABUF_SINCE {
+            let by_dma_buf = gpu.dma_buf(offset, range.iov_len as u64).and_then(|file| {
+                let named =
+                    fi::fi_mr_dmabuf { fd: file.as_raw_fd(), offset: 0, len: range.iov_len, base_addr: range.iov_base };
+                let attr = fi::fi_mr_attr { mr_iov: (&raw const named).cast(), ..of_cuda };
+                // The provider keeps what it needs of the file.
+                Self::new(library, objects, info, range, &attr, fi::FI_MR_DMABUF)
+            });
+            match by_dma_buf {
+                Ok(region) => return Ok((region, Naming::DmaBuf)),
+                Err(error) => words = format!("{error:#}"),
+            }
+        }
+        let attr = fi::fi_mr_attr { mr_iov: &raw const range, ..of_cuda };
+        let region = Self::new(library, objects, info, range, &attr, 0).with_context(|| {
+            format!(
+                "cannot register {} bytes of GPU memory (by dma-buf: {words}); use --memory-path staged",
+                range.iov_len
+            )
         })?;
+        Ok((region, Naming::Hmem))
+    }
+
+    fn new(
+        library: &Library,
+        objects: &Objects,
+        info: Info<'_>,
+        range: fi::iovec,
+        attr: &fi::fi_mr_attr,
+        flags: u64,
+    ) -> Result<Self> {
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: a live domain; the attributes are only read and have the size of the newest layout. The memory outlives
+        // the registration, and this program looks at it only while no transfer runs.
+        let result = unsafe { fi::fi_mr_regattr(objects.domain.as_ptr(), attr, flags, &raw mut raw) };
+        check(library, "fi_mr_regattr", result)?;
         let owned = Owned::new(raw).context("found no registration after fi_mr_regattr")?;
         // SAFETY: a live registration.
         let key = unsafe { (*raw).key };
         ensure!(key != fi::FI_KEY_NOTAVAIL, "found a registration without a key of 64 bits, expected one");
-        let address = if info.mr_mode() & fi::FI_MR_VIRT_ADDR != 0 { memory.iov_base as u64 } else { 0 };
-        Ok(Self { owned, remote: RemoteRegion { address, bytes: memory.iov_len as u64, key } })
+        let address = if info.mr_mode() & fi::FI_MR_VIRT_ADDR != 0 { range.iov_base as u64 } else { 0 };
+        Ok(Self { owned, remote: RemoteRegion { address, bytes: range.iov_len as u64, key } })
+    }
+}
+
+/// What every registration is.
+fn attributes(key: u64) -> fi::fi_mr_attr {
+    fi::fi_mr_attr {
+        iov_count: 1,
+        access: fi::FI_READ | fi::FI_WRITE | fi::FI_REMOTE_READ | fi::FI_REMOTE_WRITE | fi::FI_RECV,
+        requested_key: key,
+        ..fi::fi_mr_attr::zeroed()
     }
 }
 

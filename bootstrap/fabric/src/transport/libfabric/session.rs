@@ -9,7 +9,7 @@ use prefab_contract::engine::{Operation, PathFacts, Rdma};
 
 use serde::{Deserialize, Serialize};
 
-use super::choice::choose;
+use super::choice::choose_for;
 use super::completions::Completions;
 use super::link::Rma;
 use super::notice::PAGE_BYTES;
@@ -17,7 +17,7 @@ use super::objects::Objects;
 use super::options::{self, Traits};
 use super::plan::Limits;
 use super::provider::{EFA, Provider, Rule};
-use super::regions::{Registered, RemoteRegion};
+use super::regions::{Naming, Reachable, Registered, RemoteRegion};
 use super::sleeping::Sleeper;
 use crate::transport::memory::Pool;
 
@@ -76,6 +76,8 @@ pub(crate) struct Facts {
     pub(crate) receives: bool,
     /// What the endpoint says of itself.
     pub(crate) traits: Traits,
+    /// How a GPU's memory was registered.
+    pub(crate) naming: Option<Naming>,
 }
 
 impl Facts {
@@ -98,9 +100,11 @@ impl Facts {
             depth: Some(self.depth as u64),
             operation_bytes: Some(self.limits.bytes),
             pieces: Some(self.limits.pieces as u64),
+            registration: self.naming.map(|naming| naming.name().to_owned()),
             rx_cq_data: Some(self.receives),
             refused_options: self.traits.refused.clone(),
             rdma: is_emulated.map(|is| if is { Rdma::Emulated } else { Rdma::Hardware }),
+            ..PathFacts::default()
         }
     }
 
@@ -138,7 +142,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens the provider, and registers `pool`, which must outlive the session.
+    /// Opens the provider, and registers `memory`, which must outlive the session.
     ///
     /// # Errors
     /// [`Unavailable`](crate::transport::Unavailable) if the provider is not here; the provider's refusal of a step.
@@ -146,11 +150,11 @@ impl Session {
         library: &Library,
         provider: &'static Provider,
         operation: Operation,
-        pool: &Pool,
+        memory: Reachable<'_>,
         address: IpAddr,
         stream: usize,
     ) -> Result<Self> {
-        let chosen = choose(library, provider, Some(address), stream)?;
+        let chosen = choose_for(memory.is_gpu(), library, provider, Some(address), stream)?;
         let info = chosen.info()?;
         let depth = info.depth().clamp(1, MAX_DEPTH);
         let receives = info.mode() & fi::FI_RX_CQ_DATA != 0;
@@ -159,8 +163,8 @@ impl Session {
         objects.enable(library)?;
         let traits = Traits { refused, ..options::get(&objects) };
         let notice_page = Pool::new(PAGE_BYTES)?;
-        let notice = Registered::new(library, &objects, info, &notice_page, FIRST_KEY)?;
-        let registered = Registered::new(library, &objects, info, pool, FIRST_KEY + 1)?;
+        let notice = Registered::new(library, &objects, info, Reachable::Host(&notice_page), FIRST_KEY)?;
+        let registered = Registered::new(library, &objects, info, memory, FIRST_KEY + 1)?;
         let sleeper = Sleeper::new(descriptor);
         let largest = traits.max_rma_bytes.unwrap_or_else(|| info.largest_message_bytes());
         ensure!(largest >= 8, "found operations of at most {largest} bytes, expected at least 8");
@@ -178,6 +182,7 @@ impl Session {
             limits: Limits { bytes: largest.min(provider.operation_bytes), pieces: info.pieces().clamp(1, MAX_PIECES) },
             receives,
             traits,
+            naming: registered.naming(),
         };
         let address = objects.name(library)?;
         Ok(Self {
