@@ -13,7 +13,9 @@ ROOT_TOOLS := debootstrap:debootstrap nsenter:util-linux chromium:chromium
 HEADERS := rdma/fabric.h:libfabric-dev
 SKIPPED := target/skipped.txt
 
-.PHONY: test-gpu bench-gpu build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric chromium demo test lint bench clean
+GUARD := target/guard
+
+.PHONY: test-gpu bench-gpu build build-prefab build-prefab-bootstrap build-prefab-fabric same-bytes setup venv tools cloud-init-root libfabric chromium guard demo test lint bench clean
 
 # What the caller's environment says of flags and wrappers does not change a release.
 RELEASE := env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTC_WRAPPER -u CARGO_BUILD_TARGET $(CARGO)
@@ -53,7 +55,7 @@ same-bytes: build
 	tests/release/same_bytes.sh $(DIST) prefab $(NODE_PROGRAMS)
 
 # The tests' other programs: Debian packages where this machine lacks them, Python packages by hash.
-setup: tools venv cloud-init-root libfabric chromium
+setup: tools venv cloud-init-root libfabric chromium guard
 
 tools:
 	@missing=; tools='$(TOOLS)'; if [ "$$(id -u)" = 0 ]; then tools="$$tools $(ROOT_TOOLS)"; fi; \
@@ -82,6 +84,16 @@ chromium: cloud-init-root
 	@command -v chromium >/dev/null || \
 	  echo "chromium: looking at a report's page in a browser, because this machine lacks chromium" >> $(SKIPPED)
 
+# cfn-guard with the rules of AWS Control Tower, by its hash. The stamp is written last.
+guard: cloud-init-root
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(GUARD)/installed; \
+	else echo "cfn-guard: the rules of AWS Control Tower, because this machine lacks npm" >> $(SKIPPED); fi
+
+$(GUARD)/installed: tests/guard/package-lock.json
+	rm -rf $(GUARD) && mkdir -p $(GUARD) && cp tests/guard/package.json tests/guard/package-lock.json $(GUARD)/
+	cd $(GUARD) && npm ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --silent
+	touch $@
+
 venv: $(VENV)/requirements.done
 
 $(VENV)/requirements.done: tests/requirements.txt
@@ -107,11 +119,13 @@ test: setup lint build
 NIXL_VENV := target/nixl-venv
 bench: build venv $(if $(NIXL),$(NIXL_VENV)/requirements.done)
 	$(PYTHON) tests/bench/synth.py $(DIST)/prefab
+	PREFAB_BENCH_PROGRAM=$(CURDIR)/$(DIST)/prefab $(CARGO) test --locked --quiet --package prefab --test tests -- \
+	  --ignored --exact --nocapture deploy::unchanged::an_unchanged_apply_for_the_benchmark
 	rm -rf target/bench-node
 	PREFAB_FIXTURE_ROOT=$(CURDIR)/target/bench-node $(CARGO) test --locked --quiet --package prefab-bootstrap --test checks -- \
 	  --ignored --exact fixture::a_large_machine_for_the_benchmark
 	$(PYTHON) tests/bench/node.py $(DIST)/prefab-bootstrap target/bench-node
-	$(VENV)/bin/python3 -B tests/bench/mlflow.py $(DIST)/prefab-bootstrap
+	$(VENV)/bin/python3 -B tests/bench/mlflow_log.py $(DIST)/prefab-bootstrap
 	$(DIST)/prefab-bootstrap bench --local --op read,write --rounds 30 --json target/bench-transfer.json
 	$(PYTHON) tests/bench/report.py $(DIST)/prefab
 	$(if $(NIXL),PREFAB_NIXL_PYTHON=$(CURDIR)/$(NIXL_VENV)/bin/python) \

@@ -3,6 +3,8 @@
 
 mod buckets;
 mod change_sets;
+mod commands;
+mod drift;
 mod ec2;
 mod facts;
 mod keys;

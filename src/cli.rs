@@ -9,16 +9,22 @@ use crate::table;
 
 mod account;
 mod apply;
+mod bench;
+mod capacity;
+mod cluster;
 mod compare;
+mod connect;
 mod demo;
 mod destroy;
 mod diff;
 mod folder;
 mod init;
 mod instance_types;
+mod kept;
 mod logs;
 mod materials;
 mod mlflow;
+mod node_run;
 mod option_finding;
 mod outputs;
 mod preflight;
@@ -26,11 +32,13 @@ mod progress;
 mod recover;
 mod report;
 mod report_files;
+mod results;
 mod schema;
 mod size;
 mod spec_file;
 mod status;
 mod synth;
+mod tasks;
 mod terminal;
 mod validate;
 
@@ -55,11 +63,16 @@ enum Command {
     Demo(demo::Demo),
     Schema(schema::Schema),
     Preflight(preflight::Preflight),
+    Capacity(capacity::Capacity),
     Diff(diff::Diff),
     Apply(apply::Apply),
     Status(status::Status),
     Outputs(outputs::Outputs),
     Logs(logs::Logs),
+    Connect(connect::Connect),
+    Tasks(tasks::Tasks),
+    Bench(bench::Bench),
+    Results(results::Results),
     Recover(recover::Recover),
     Destroy(destroy::Destroy),
 }
@@ -90,11 +103,16 @@ impl Cli {
             Command::Demo(command) => command.run(streams),
             Command::Schema(command) => command.run(streams),
             Command::Preflight(command) => command.run(streams),
+            Command::Capacity(command) => command.run(streams),
             Command::Diff(command) => command.run(streams),
             Command::Apply(command) => command.run(streams),
             Command::Status(command) => command.run(streams),
             Command::Outputs(command) => command.run(streams),
             Command::Logs(command) => command.run(streams),
+            Command::Connect(command) => command.run(streams),
+            Command::Tasks(command) => command.run(streams),
+            Command::Bench(command) => command.run(streams),
+            Command::Results(command) => command.run(streams),
             Command::Recover(command) => command.run(streams),
             Command::Destroy(command) => command.run(streams),
         }

@@ -4,6 +4,7 @@
 //! [`session::Session`] holds the two. `apply`, `destroy`, `recover` and `status` are the commands' data paths.
 
 pub mod account;
+pub mod commands;
 pub mod machines;
 pub mod operator;
 pub mod session;
@@ -23,11 +24,19 @@ pub mod failure;
 pub mod known_errors;
 
 pub mod bucket;
+pub mod capacity_block;
 pub mod destroy;
+pub mod drift;
 pub mod leftovers;
+pub mod lifetime;
 pub mod preflight;
 pub mod recover;
 pub mod status;
+
+pub mod rendezvous;
+pub mod results;
+pub mod run_command;
+pub mod targets;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ pub mod mlflow;
 pub mod node_config;
 mod node_role;
 pub mod operator_policy;
+pub mod user_policy;
 
 /// What a stack is for; the end of its name and the start of its file's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -221,13 +221,19 @@ pub struct Template {
     parameters: BTreeMap<LogicalId, Json>,
     resources: BTreeMap<LogicalId, Json>,
     outputs: BTreeMap<LogicalId, Json>,
+    suppressed: &'static [(&'static str, &'static str)],
 }
 
 impl Template {
     /// An empty template.
     pub fn new(description: impl Into<String>) -> Self {
         let (parameters, resources, outputs) = Default::default();
-        Self { description: description.into(), parameters, resources, outputs }
+        Self { description: description.into(), parameters, resources, outputs, suppressed: &[] }
+    }
+
+    /// Names rules of AWS Control Tower that the template breaks on purpose, each with its reason.
+    pub fn suppress(&mut self, rules: &'static [(&'static str, &'static str)]) {
+        self.suppressed = rules;
     }
 
     /// Adds a resource.
@@ -289,6 +295,11 @@ impl Template {
             if !entries.is_empty() {
                 json[name] = section(entries);
             }
+        }
+        if !self.suppressed.is_empty() {
+            let rules: Map<_, _> =
+                self.suppressed.iter().map(|(rule, why)| ((*rule).to_owned(), (*why).into())).collect();
+            json["Metadata"] = json!({ "guard": { "SuppressedRules": rules } });
         }
         Ok(Document { json })
     }

@@ -1,6 +1,7 @@
 //! Who may know whom. Each rule is a row; each proves itself on violations that are planted into a copy of the sources.
 
 mod packages;
+mod reading;
 mod sources;
 
 use std::collections::BTreeMap;

@@ -9,13 +9,14 @@ use crate::golden::golden;
 use crate::prefab::{Prefab, Ran, root};
 
 /// What synth writes for a spec with MLflow of its own.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "artifacts.template.yaml",
     "cluster.template.yaml",
     "mlflow.template.yaml",
     "node-config.json",
     "operator-policy.json",
     "summary.json",
+    "user-policy.json",
 ];
 
 /// The spec of `templates/g6e-pair`.

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "modules of one test program share their builders")]
 
 mod architecture;
+mod cfn_guard;
 mod cfn_lint;
 mod deploy;
 mod golden;

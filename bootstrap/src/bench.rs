@@ -8,9 +8,11 @@ mod cells;
 mod choice;
 mod figures;
 mod machine;
+mod member;
 mod mistakes;
 mod mix;
 mod options;
+mod outcome;
 mod pacing;
 mod pair;
 pub(crate) mod peer;
@@ -28,6 +30,7 @@ mod visit;
 use anyhow::Result;
 use prefab_contract::bench_report::{BenchProgress, BenchReport, Case, Ended, Environment, PeerNode, SCHEMA_VERSION};
 use prefab_contract::engine::{Mode, Round, Until};
+use prefab_contract::path::Path;
 
 use crate::exit::Outcome;
 use crate::interrupt::Interrupt;
@@ -35,7 +38,8 @@ use crate::mlflow::Recording;
 use figures::{as_f64, figures};
 pub(crate) use mistakes::WrongOptions;
 pub(crate) use options::Options;
-use pair::{Engines, Step};
+use outcome::Step;
+use pair::Engines;
 use plan::{Batch, Cell, Plan};
 use progress::Progress;
 use reports::Reports;
@@ -70,8 +74,9 @@ pub(crate) fn run(options: &Options) -> Result<Outcome> {
         }
     }
     reports.print(&report)?;
-    // Where nothing moves, there is nothing to verify.
-    let is_right = |case: &Case| case.verified || case.path == prefab_contract::path::Path::Null.name();
+    // Where nothing moves, there is nothing to verify; where nothing shows the way, the figure is not of what was asked for.
+    let is_right =
+        |case: &Case| (case.verified || case.path == Path::Null.name()) && case.path != Path::Inconclusive.name();
     let is_complete = report.cases.iter().all(|case| case.ended == Ended::Complete && is_right(case));
     // Whoever interrupts does not want to wait: what was measured is kept, and logged by the next one.
     let logged = match recording.filter(|_| interrupt.signal().is_none()) {
@@ -120,7 +125,7 @@ impl Bench<'_> {
             self.progress.show(&BenchProgress::CaseEnded { case: first + number, ended, gb_per_s });
             cases.push(case);
         }
-        let rounds = |pairs: &Vec<pair::Outcome>| pairs.iter().flat_map(|pair| pair.rounds.clone()).collect();
+        let rounds = |pairs: &Vec<outcome::Outcome>| pairs.iter().flat_map(|pair| pair.rounds.clone()).collect();
         self.rounds = outcomes.iter().map(rounds).collect();
         cases
     }

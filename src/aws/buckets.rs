@@ -59,8 +59,9 @@ impl Objects for Aws {
         self.wait(call.send()).map(|_| ()).map_err(of)
     }
 
-    fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, Problem> {
-        let reply = self.wait(self.s3().list_objects_v2().bucket(bucket).prefix(prefix).send()).map_err(of)?;
+    fn keys(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<String>, Problem> {
+        let call = self.s3().list_objects_v2().bucket(bucket).prefix(prefix).set_start_after(after.map(str::to_owned));
+        let reply = self.wait(call.send()).map_err(of)?;
         Ok(reply.contents().iter().filter_map(|object| object.key()).map(str::to_owned).collect())
     }
 

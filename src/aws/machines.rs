@@ -3,13 +3,30 @@
 use roxmltree::{Document, Node};
 
 use super::Aws;
-use super::ec2::{Pair, all_items, filter, ids, nested, text};
+use super::ec2::{Pair, all_items, filter, ids, nested, pair, text};
 use super::problem::{garbled, of};
 use crate::deploy::account::Problem;
-use crate::deploy::machines::{DefaultRoute, GroupRule, Machines, Reservation, Running, TypeFacts};
+use crate::deploy::machines::{DefaultRoute, GroupRule, Machines, Offering, Reservation, Running, TypeFacts};
 
 fn number<T: std::str::FromStr + Default>(text: &str) -> T {
     text.parse().unwrap_or_default()
+}
+
+impl Aws {
+    fn describe_reservations(&self, parameters: &[Pair]) -> Result<Vec<Reservation>, Problem> {
+        self.all("DescribeCapacityReservations", parameters, "capacityReservationSet", |node| Reservation {
+            id: text(node, "capacityReservationId"),
+            state: text(node, "state"),
+            kind: text(node, "reservationType"),
+            instance_type: text(node, "instanceType"),
+            zone: text(node, "availabilityZone"),
+            zone_id: text(node, "availabilityZoneId"),
+            free: number(&text(node, "availableInstanceCount")),
+            total: number(&text(node, "totalInstanceCount")),
+            starts: text(node, "startDate"),
+            ends: text(node, "endDate"),
+        })
+    }
 }
 
 impl Machines for Aws {
@@ -70,20 +87,32 @@ impl Machines for Aws {
     }
 
     fn reservation(&self, id: &str) -> Result<Reservation, Problem> {
-        let parameters = ids("CapacityReservationId", &[id.to_owned()]);
-        let found =
-            self.all("DescribeCapacityReservations", &parameters, "capacityReservationSet", |node| Reservation {
-                state: text(node, "state"),
-                kind: text(node, "reservationType"),
-                instance_type: text(node, "instanceType"),
-                zone: text(node, "availabilityZone"),
-                zone_id: text(node, "availabilityZoneId"),
-                free: number(&text(node, "availableInstanceCount")),
-                total: number(&text(node, "totalInstanceCount")),
-                starts: text(node, "startDate"),
-                ends: text(node, "endDate"),
-            })?;
+        let found = self.describe_reservations(&ids("CapacityReservationId", &[id.to_owned()]))?;
         found.into_iter().next().ok_or_else(|| Problem::Absent(format!("no reservation {id}")))
+    }
+
+    fn reservations(&self) -> Result<Vec<Reservation>, Problem> {
+        const OPEN: &[&str] = &["active", "pending", "scheduled", "payment-pending", "assessing", "delayed"];
+        self.describe_reservations(&filter(1, "state", OPEN))
+    }
+
+    fn offerings(&self, instance_type: &str, instances: u32, hours: u32) -> Result<Vec<Offering>, Problem> {
+        let parameters = [
+            pair("InstanceType", instance_type),
+            pair("InstanceCount", &instances.to_string()),
+            pair("CapacityDurationHours", &hours.to_string()),
+        ];
+        self.all("DescribeCapacityBlockOfferings", &parameters, "capacityBlockOfferingSet", |node| Offering {
+            id: text(node, "capacityBlockOfferingId"),
+            instance_type: text(node, "instanceType"),
+            zone: text(node, "availabilityZone"),
+            instances: number(&text(node, "instanceCount")),
+            starts: text(node, "startDate"),
+            ends: text(node, "endDate"),
+            hours: number(&text(node, "capacityBlockDurationHours")),
+            fee: text(node, "upfrontFee"),
+            currency: text(node, "currencyCode"),
+        })
     }
 
     fn quota(&self, code: &str) -> Result<f64, Problem> {
@@ -119,6 +148,12 @@ impl Machines for Aws {
                 group: nested(node, "referencedGroupInfo", "groupId"),
             }
         })
+    }
+
+    fn set_terminates_on_shutdown(&self, instance: &str, terminates: bool) -> Result<(), Problem> {
+        let behavior = if terminates { "terminate" } else { "stop" };
+        let parameters = [pair("InstanceId", instance), pair("InstanceInitiatedShutdownBehavior.Value", behavior)];
+        self.ec2("ModifyInstanceAttribute", &parameters).map(|_| ())
     }
 
     fn would_launch(&self, parameters: &[(String, String)]) -> Result<(), Problem> {

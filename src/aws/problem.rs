@@ -52,6 +52,7 @@ const DENIED: &[&str] = &["AccessDenied", "AccessDeniedException", "Unauthorized
 const ABSENT: &[&str] = &[
     "ChangeSetNotFound",
     "ChangeSetNotFoundException",
+    "InvocationDoesNotExist",
     "NoSuchBucket",
     "NoSuchBucketPolicy",
     "NoSuchKey",

@@ -80,6 +80,11 @@ impl AccountOptions {
         Ok(Some(Opened { spec, lock, aws }))
     }
 
+    /// The profile that was named.
+    pub(super) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+
     /// A region that was set for this shell on purpose must not silently lose against the spec.
     fn region_conflict(&self, spec: &Spec) -> Option<String> {
         let set = ["AWS_REGION", "AWS_DEFAULT_REGION"];
@@ -139,7 +144,9 @@ pub(super) fn stopped(stop: &Stop, terminal: &Terminal<'_>) -> anyhow::Result<Ex
         Stop::Interrupted(Signal::Terminate, _) => ("interrupted", Exit::Terminated),
         Stop::InProgress(_) => ("in progress", Exit::InProgress),
         Stop::Call { problem: Problem::Interrupted, .. } => ("interrupted", Exit::Interrupted),
-        Stop::Call { .. } | Stop::Refused(_) | Stop::Declined(_) | Stop::Failed(_) => ("error", Exit::Failed),
+        Stop::Call { .. } | Stop::Refused(_) | Stop::Declined(_) | Stop::Failed(_) | Stop::NoRoom { .. } => {
+            ("error", Exit::Failed)
+        }
     };
     let texts = match stop {
         Stop::Refused(findings) => findings.clone(),

@@ -1,5 +1,7 @@
 //! `prefab diff`: what an apply would change.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 
 use super::Streams;
@@ -40,7 +42,7 @@ impl Diff {
         let Some(opened) = self.account.open(&self.spec, streams)? else { return Ok(Exit::Failed) };
         let stacks = stacks::of(&opened.spec)?;
         let materials = materials::read(&opened.spec, self.spec.folder())?;
-        let (permits, run) = (Permits::default(), run_id(&opened.spec));
+        let (permits, run, roll) = (Permits::default(), run_id(&opened.spec), BTreeSet::new());
         let job = Job {
             spec: &opened.spec,
             stacks: &stacks,
@@ -48,7 +50,10 @@ impl Diff {
             only: self.only.map(StackKind::from),
             permits: &permits,
             refresh: refresh(&self.refresh),
+            roll: &roll,
+            wait_for_block: false,
             recreate: false,
+            anew: false,
             plan_only: true,
             lock: opened.lock.as_ref(),
             run: &run,

@@ -47,7 +47,7 @@ fn one(name: &str, missing: &mut Vec<String>) -> anyhow::Result<Option<Material>
 }
 
 /// `tasks/NAME.json` beside the spec, else the one that is shipped.
-fn task(name: &str, folder: &Path) -> anyhow::Result<Result<Material, Vec<String>>> {
+pub(super) fn task(name: &str, folder: &Path) -> anyhow::Result<Result<Material, Vec<String>>> {
     let path = folder.join("tasks").join(format!("{name}.json"));
     let shipped = SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, text)| text.as_bytes().to_vec());
     let content = match (std::fs::read(&path), shipped) {

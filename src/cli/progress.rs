@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
 
 use crate::deploy::account::{Event, STACK_TYPE};
+use crate::deploy::capacity_block::span;
 use crate::deploy::operator::Notice;
 use crate::deploy::review::{Review, What, line};
 
@@ -49,6 +50,15 @@ impl Lines {
                 let on = if pending.is_empty() { String::new() } else { format!(": {}", pending.join(", ")) };
                 format!("{at}  {stack}: {} so far{}{on}", time(*seconds), left.unwrap_or_default())
             }
+            Notice::Command { node, state, details, .. } => {
+                let more =
+                    if details.is_empty() || details == state.name() { String::new() } else { format!(" ({details})") };
+                format!("{at}  {node}: {}{more}", state.name())
+            }
+            Notice::Countdown { what, seconds: 0, .. } => format!("{at}  {what} begins any moment"),
+            Notice::Countdown { what, seconds, .. } => {
+                format!("{at}  {what} begins in {}", span(i64::try_from(*seconds).unwrap_or(i64::MAX)))
+            }
             Notice::Ended { stack, status, seconds } => format!("{at}  {stack}: {status} after {}", time(*seconds)),
         }
     }
@@ -75,6 +85,12 @@ impl Lines {
                 "kind": "waiting", "stack": stack, "seconds": seconds, "typical_seconds": typical_seconds,
                 "pending": pending,
             }),
+            Notice::Command { node, state, details, seconds } => json!({
+                "kind": "command", "node": node, "state": state.name(), "details": details, "seconds": seconds,
+            }),
+            Notice::Countdown { what, seconds, .. } => {
+                json!({ "kind": "countdown", "what": what, "seconds": seconds })
+            }
             Notice::Ended { stack, status, seconds } => {
                 json!({ "kind": "stack-ended", "stack": stack, "status": status, "seconds": seconds })
             }
@@ -124,8 +140,9 @@ impl Bars {
     /// Whether a bar says it, so that no line needs to.
     pub(super) fn shows(notice: &Notice) -> bool {
         match notice {
-            Notice::Waiting { .. } => true,
+            Notice::Waiting { .. } | Notice::Countdown { .. } => true,
             Notice::Happened { event, .. } => event.status.ends_with("_IN_PROGRESS"),
+            Notice::Command { state, .. } => !state.has_ended(),
             _ => false,
         }
     }
@@ -155,6 +172,12 @@ impl Bars {
                     bar.set_message(format!("boots: {stage} {reason}"));
                 }
             }
+            Notice::Countdown { what, seconds: 0, .. } => self.finish(what),
+            Notice::Countdown { what, seconds, .. } => {
+                self.begin(what, "", &format!("begins in {}", span(i64::try_from(*seconds).unwrap_or(i64::MAX))));
+            }
+            Notice::Command { node, state, .. } if state.has_ended() => self.finish(node),
+            Notice::Command { node, state, .. } => self.begin(node, "", state.name()),
             Notice::Ended { stack, .. } => {
                 self.finish(stack);
                 let names: Vec<String> = self.pending.borrow().keys().cloned().collect();

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::Args;
 
 use crate::finding::{Finding, Findings, Mark, Severity};
@@ -35,6 +36,27 @@ impl SpecFile {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         }
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the spec anew, whole or not at all.
+    pub(super) fn replace(&self, text: &str) -> anyhow::Result<()> {
+        self.beside(&self.path, text).with_context(|| format!("writing {}", self.name()))
+    }
+
+    /// Writes a file of the spec's folder, whole or not at all.
+    pub(super) fn beside(&self, path: &Path, text: &str) -> std::io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o644);
+        let mut file = tempfile::Builder::new().permissions(mode).tempfile_in(self.folder())?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
     }
 
     /// The lock file: the spec's name with another ending.

@@ -12,6 +12,8 @@ use super::table::{plain, text};
 use super::terminal::Style;
 use crate::deploy::account::StackView;
 use crate::deploy::apply::whose;
+use crate::deploy::capacity_block::ending;
+use crate::deploy::drift::{StackDrift, detect};
 use crate::deploy::operator::Stop;
 use crate::deploy::plan;
 use crate::deploy::session::Session;
@@ -20,6 +22,7 @@ use crate::deploy::status::{NodeStatus, nodes};
 use crate::deploy::watch::{Watch, until_end};
 use crate::exit::Exit;
 use crate::spec::Spec;
+use crate::spec::cluster::Capacity;
 use crate::stacks::{self, StackKind, artifacts};
 
 /// Show stacks and nodes as they are
@@ -32,6 +35,9 @@ pub(super) struct Status {
     /// Wait for what is in progress, and tell what happens
     #[arg(long)]
     follow: bool,
+    /// Ask CloudFormation what was changed by hand (exit code 3 when anything was)
+    #[arg(long)]
+    drift: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -50,9 +56,12 @@ impl Status {
             let views = views(session, &opened.spec)?;
             let nodes =
                 views.get(&StackKind::Cluster).map_or(Ok(Vec::new()), |view| nodes_of(session, view, &views))?;
-            Ok((views, nodes))
+            let block = capacity(session, &opened.spec);
+            let detected = views.values().filter(|_| self.drift).map(|view| detect(session, view));
+            let drifts = detected.collect::<Result<Vec<StackDrift>, Stop>>()?;
+            Ok((views, nodes, block, drifts))
         });
-        let (views, nodes) = match read {
+        let (views, nodes, block, drifts) = match read {
             Ok(read) => read,
             Err(stop) => return stopped(&stop, &terminal),
         };
@@ -63,11 +72,57 @@ impl Status {
                 "name": view.name, "id": view.id, "status": view.status.name(), "reason": view.reason,
                 "protected": view.protected, "changed_at_seconds": view.changed_at, "outputs": view.outputs,
             })).collect::<Vec<_>>(),
-            "nodes": nodes,
+            "nodes": nodes, "capacity": block, "drift": self.drift.then_some(&drifts),
         });
-        terminal.result(&shown(&opened.spec, &views, &nodes), &json)?;
-        Ok(Exit::Done)
+        let mut beside = block.map(|line| format!("\n{line}\n")).unwrap_or_default();
+        for drift in &drifts {
+            beside.push_str(&drifted(drift));
+        }
+        terminal.result(&shown(&opened.spec, &views, &nodes, &beside), &json)?;
+        Ok(match drifts.iter().find(|drift| !drift.drifted.is_empty()) {
+            Some(_) => Exit::Differs,
+            // What could not be compared is not known to be whole.
+            None if drifts.iter().any(|drift| drift.problem.is_some()) => Exit::Failed,
+            None => Exit::Done,
+        })
     }
+}
+
+/// What was changed by hand in a stack.
+fn drifted(of: &StackDrift) -> String {
+    let StackDrift { stack, drifted, in_sync, not_compared, problem } = of;
+    let mut text = format!("\n{stack}: {in_sync} resources are as they were made, {} are not", drifted.len());
+    if !not_compared.is_empty() {
+        text.push_str(&format!("; CloudFormation cannot compare {}", not_compared.join(", ")));
+    }
+    for resource in drifted {
+        let word = if resource.status == "DELETED" { "is gone" } else { "was changed" };
+        let (id, physical, kind) = (&resource.logical_id, &resource.physical_id, &resource.resource_type);
+        text.push_str(&format!("\n  ! {id} {physical} ({kind}) {word}"));
+        for line in &resource.differences {
+            text.push_str(&format!("\n      {line}"));
+        }
+    }
+    if let Some(problem) = problem {
+        text.push_str(&format!("\n  not compared to the end: {problem}"));
+    }
+    text.push('\n');
+    text
+}
+
+/// What the nodes' reservation or block is like now; that it cannot be read is a line, too.
+fn capacity(session: Session<'_>, spec: &Spec) -> Option<String> {
+    let (Capacity::Reservation { id } | Capacity::Block { id }) = &spec.cluster.capacity else { return None };
+    Some(match session.ask(|account| account.reservation(id)) {
+        Ok(found) => {
+            let line = format!("{id}: {}, {} of {} instances are free", found.state, found.free, found.total);
+            match ending(&found, session.operator.now_seconds()) {
+                Some(ending) => format!("{line}\n{ending}"),
+                None => line,
+            }
+        }
+        Err(problem) => format!("{id} could not be read: {problem}"),
+    })
 }
 
 /// The stacks of a spec that are there.
@@ -118,7 +173,7 @@ pub(super) fn table(nodes: &[NodeStatus]) -> String {
     text(&table)
 }
 
-fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus]) -> String {
+fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatus], beside: &str) -> String {
     let all = stacks::of(spec).map(|stacks| stacks.iter().map(|stack| (stack.kind, stack.name.clone())).collect());
     let all: Vec<(StackKind, String)> = all.unwrap_or_default();
     let mut table = plain(&["stack", "state", "changed (UTC)", "means"], &[]);
@@ -137,6 +192,7 @@ fn shown(spec: &Spec, views: &BTreeMap<StackKind, StackView>, nodes: &[NodeStatu
         shown.push('\n');
         shown.push_str(&self::table(nodes));
     }
+    shown.push_str(beside);
     let next = views.values().find(|view| ways(Some(view.status)).why != ways(Some(StackStatus::CreateComplete)).why);
     shown.push_str(&match next {
         Some(view) => format!("\nNext: {}", crate::deploy::recover::advice(view)),

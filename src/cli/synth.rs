@@ -11,7 +11,7 @@ use super::spec_file::SpecFile;
 use crate::exit::Exit;
 use crate::finding::Findings;
 use crate::spec::Spec;
-use crate::stacks::{self, Stack, node_config, operator_policy};
+use crate::stacks::{self, Stack, node_config, operator_policy, user_policy};
 use crate::summary::Summary;
 
 /// Write the CloudFormation templates of a spec, for review, offline
@@ -83,6 +83,7 @@ pub(super) fn files(
         ("node-config.json", format!("{config:#}\n")),
         ("operator-policy.json", format!("{:#}\n", operator_policy::of(spec))),
         ("summary.json", summary.json()),
+        ("user-policy.json", format!("{:#}\n", user_policy::of(spec))),
     ];
     let files = stacks.iter().map(template).chain(others.map(|(name, text)| (name.to_owned(), text))).collect();
     Ok((files, summary))

@@ -39,6 +39,7 @@ pub(super) struct Terminal<'a> {
     lines: Lines,
     yes: bool,
     began: Instant,
+    began_at: SystemTime,
     scale: f64,
     signal: Arc<AtomicUsize>,
 }
@@ -71,6 +72,7 @@ impl<'a> Terminal<'a> {
             lines: Lines,
             yes,
             began: Instant::now(),
+            began_at: SystemTime::now(),
             scale,
             signal,
         })
@@ -105,6 +107,11 @@ impl<'a> Terminal<'a> {
         out.flush().context("writing the result")
     }
 
+    /// A sentence for a person, beside the result.
+    pub(super) fn say(&self, text: &str) {
+        self.aside(text);
+    }
+
     /// A line beside the result. Nobody who cannot be told is a reason to stop half-way through a deployment.
     fn aside(&self, text: &str) {
         match &self.bars {
@@ -125,6 +132,13 @@ impl<'a> Terminal<'a> {
 impl Operator for Terminal<'_> {
     fn elapsed(&self) -> Duration {
         self.began.elapsed().mul_f64(self.scale)
+    }
+
+    fn now_seconds(&self) -> i64 {
+        // The wall clock's own difference: a machine that slept did not stop the world.
+        let passed = SystemTime::now().duration_since(self.began_at).unwrap_or_default().mul_f64(self.scale);
+        let now = self.began_at.duration_since(UNIX_EPOCH).unwrap_or_default() + passed;
+        i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
     }
 
     fn pause(&self, time: Duration) {
@@ -153,6 +167,9 @@ impl Operator for Terminal<'_> {
     }
 
     fn tell(&self, notice: Notice) {
+        if matches!(notice, Notice::Countdown { due: false, .. }) && self.bars.is_none() {
+            return;
+        }
         match self.style {
             Style::Silent => {}
             Style::Json => self.json(&Lines::json(&notice, self.elapsed())),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::commands::Commands;
+use super::drift::Drifts;
 use super::machines::Machines;
 use super::stack_state::StackStatus;
 pub use crate::diff::Replacement;
@@ -45,7 +47,10 @@ impl fmt::Display for Problem {
                 write!(f, "{text}; log in again (`aws sso login`, or new keys), then run the command again")
             }
             Self::Denied(text) => {
-                write!(f, "{text}; operator-policy.json, which `prefab synth` writes, lists what a person needs")
+                write!(
+                    f,
+                    "{text}; operator-policy.json (stacks) and user-policy.json (nodes, results, MLflow), which `prefab synth` writes, list what a person needs"
+                )
             }
             Self::Passing(text) => write!(f, "no answer after many attempts, the last one: {text}"),
             Self::Interrupted => f.write_str("interrupted"),
@@ -365,11 +370,11 @@ pub trait Objects {
     /// # Errors
     /// The call fails.
     fn put(&self, bucket: &str, key: &str, content: &[u8]) -> Result<(), Problem>;
-    /// Up to 1,000 keys below a prefix.
+    /// Up to 1,000 keys below a prefix, in order, from behind `after` on.
     ///
     /// # Errors
     /// The call fails.
-    fn keys(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, Problem>;
+    fn keys(&self, bucket: &str, prefix: &str, after: Option<&str>) -> Result<Vec<String>, Problem>;
     /// Whether the bucket is there.
     ///
     /// # Errors
@@ -538,6 +543,6 @@ pub enum SubnetsOf {
 }
 
 /// Everything that a command needs of an account.
-pub trait Account: Stacks + Objects + Facts + Machines {}
+pub trait Account: Stacks + Objects + Facts + Machines + Commands + Drifts {}
 
-impl<T: Stacks + Objects + Facts + Machines> Account for T {}
+impl<T: Stacks + Objects + Facts + Machines + Commands + Drifts> Account for T {}

@@ -1,12 +1,16 @@
 //! `apply`: from a spec to its stacks, in order, each exactly as it was reviewed.
 
+mod block;
 mod deploy_stack;
 mod ground;
+mod roll;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::block::CapacityPlan;
 use self::ground::Ground;
 use super::account::{ChangeSet, Identity, NewChangeSet, OnFailure, StackView, TemplateSource};
+use super::capacity_block;
 use super::change_set::{self, Prepared};
 use super::choices::Refresh;
 use super::guard::{self, Permits};
@@ -21,6 +25,7 @@ use crate::stacks::{Stack, StackKind};
 use crate::template::limits;
 
 /// What is to be applied.
+#[derive(Clone, Copy)]
 pub struct Job<'a> {
     /// The spec.
     pub spec: &'a Spec,
@@ -34,8 +39,14 @@ pub struct Job<'a> {
     pub permits: &'a Permits,
     /// What is resolved anew.
     pub refresh: Refresh,
+    /// Nodes that go out of the stack and come in again.
+    pub roll: &'a BTreeSet<String>,
+    /// Whether a block that begins later is waited for.
+    pub wait_for_block: bool,
     /// Whether what is left of a failed creation may be deleted.
     pub recreate: bool,
+    /// Whether what a failed creation kept is deleted too.
+    pub anew: bool,
     /// Show, and change nothing.
     pub plan_only: bool,
     /// What an earlier apply chose.
@@ -75,14 +86,20 @@ struct Planned<'a> {
 /// Everything that keeps it from its end, each with what to do.
 pub fn apply(session: Session<'_>, job: &Job<'_>) -> Result<Applied, Stop> {
     let identity = whose(session, job.spec, job.lock)?;
-    let surveyed = plan::survey(session, job.stacks)?;
+    let mut surveyed = plan::survey(session, job.stacks)?;
+    if job.anew {
+        surveyed.iter_mut().for_each(Surveyed::begin_anew);
+    }
     let chosen_stacks = select(&surveyed, job)?;
     plan::passable(&chosen_stacks, job.recreate)?;
 
     let mut ground = Ground::of(session, job, &surveyed)?;
     let mut planned = foresee(job, &ground, &chosen_stacks)?;
     let prepared = prepare_known(session, job, &ground, &mut planned);
-    let outcome = prepared.and_then(|()| confirm_and_deploy(session, job, &identity, &mut ground, &mut planned));
+    let outcome = prepared.and_then(|()| block::plan(session, job, &planned)).and_then(|capacity| {
+        ground.notes.extend(capacity.notes.iter().cloned().chain(capacity.rolling()));
+        confirm_and_deploy(session, job, &identity, &mut ground, &mut planned, &capacity)
+    });
     if !matches!(&outcome, Ok(Done { planned_only: false, .. })) {
         // Whatever was not executed goes; what was executed is no longer there to be thrown away.
         for of in planned.iter().filter_map(|of| Some((of.of, of.change_set.as_ref()?))) {
@@ -139,6 +156,7 @@ fn confirm_and_deploy(
     identity: &Identity,
     ground: &mut Ground,
     planned: &mut [Planned<'_>],
+    capacity: &CapacityPlan,
 ) -> Result<Done, Stop> {
     let review = Review {
         place: format!("account {}, {}, as {}", identity.account, session.account.region(), identity.arn),
@@ -150,7 +168,7 @@ fn confirm_and_deploy(
     if job.plan_only {
         return Ok(Done { changed: false, planned_only: true, orphans: Vec::new() });
     }
-    if review.changes_anything() {
+    if review.changes_anything() || !capacity.rolled.is_empty() {
         let text = "Apply exactly this?".to_owned();
         if !session.operator.agrees(&Question { text, answer: "yes".to_owned(), foreseen: true }) {
             session.heed("interrupted before anything was executed; nothing was changed")?;
@@ -161,10 +179,19 @@ fn confirm_and_deploy(
     let mut changed = false;
     for at in planned {
         session.heed("interrupted before the next stack was begun; what was applied before it stays")?;
-        if at.of.stack.kind == StackKind::Cluster && at.review.what != What::Nothing {
+        let rolls = at.of.stack.kind == StackKind::Cluster && !capacity.rolled.is_empty();
+        if at.of.stack.kind == StackKind::Cluster && (rolls || at.review.what != What::Nothing) {
             upload::bring(session, ground.bucket(&job.spec.name)?, &ground.load.objects)?;
+            if let Some(id) = &capacity.wait_for {
+                let found = capacity_block::wait_until_active(session, id)?;
+                session.say(format!("{id} is active, {} of {} instances are free", found.free, found.total));
+            }
         }
-        let done = deploy_stack::deploy(session, job, ground, at)?;
+        let done = if rolls {
+            roll::roll(session, job, ground, at, capacity)?
+        } else {
+            deploy_stack::deploy(session, job, ground, at)?
+        };
         changed |= done.changed;
         orphans.extend(done.orphans);
     }
@@ -278,7 +305,11 @@ fn prepare(session: Session<'_>, job: &Job<'_>, ground: &Ground, at: &Planned<'_
 
 /// A template that is too large for the request goes through the bucket, under its own hash.
 fn source(session: Session<'_>, job: &Job<'_>, ground: &Ground, stack: &Stack) -> Result<TemplateSource, Stop> {
-    let text = stack.template.canonical();
+    source_of(session, job, ground, stack.template.canonical())
+}
+
+/// As [`source`], for the text of a template.
+fn source_of(session: Session<'_>, job: &Job<'_>, ground: &Ground, text: String) -> Result<TemplateSource, Stop> {
     if text.len() <= limits::INLINE_TEMPLATE_BYTES {
         return Ok(TemplateSource::Body(text));
     }

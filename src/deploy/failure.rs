@@ -37,6 +37,8 @@ pub struct Cause {
     pub said: Vec<String>,
     /// What to do.
     pub fix: Option<String>,
+    /// Zones in which it may go better.
+    pub zones: Vec<String>,
 }
 
 /// Why an operation failed.
@@ -152,6 +154,7 @@ fn cause(session: Session<'_>, watched: &Watched, event: &Event, scene: Scene<'_
         status: event.status.clone(),
         reason: event.reason.clone(),
         said,
+        zones: fix.as_ref().map(|advice| advice.zones.clone()).unwrap_or_default(),
         fix: fix.map(|advice| advice.fix),
     }
 }

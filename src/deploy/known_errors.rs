@@ -155,6 +155,8 @@ pub struct Advice {
     pub class: Class,
     /// What to do.
     pub fix: String,
+    /// Zones in which it may go better.
+    pub zones: Vec<String>,
 }
 
 /// What is known around a reason.
@@ -175,9 +177,13 @@ pub fn advise(reason: &str, around: Around<'_>) -> Option<Advice> {
     let lower = reason.to_lowercase();
     let known = TABLE.iter().find(|known| known.words.iter().all(|word| lower.contains(word)))?;
     let named = zones_in(reason);
-    let zones = if named.is_empty() { around.zones.to_vec() } else { named };
-    let zones =
-        if zones.is_empty() { String::new() } else { format!(" (zones that may have it: {})", zones.join(", ")) };
+    let elsewhere = if named.is_empty() { around.zones.to_vec() } else { named };
+    let elsewhere = if known.fix.contains("{zones}") { elsewhere } else { Vec::new() };
+    let zones = if elsewhere.is_empty() {
+        String::new()
+    } else {
+        format!(" (zones that may have it: {})", elsewhere.join(", "))
+    };
     let instance_type = if around.instance_type.is_empty() { "such instance" } else { around.instance_type };
     let fix = known
         .fix
@@ -190,7 +196,7 @@ pub fn advise(reason: &str, around: Around<'_>) -> Option<Advice> {
         .replace("{node}", around.logical_id)
         .replace('\u{1}', "{")
         .replace('\u{2}', "}");
-    Some(Advice { class: known.class, fix })
+    Some(Advice { class: known.class, fix, zones: elsewhere })
 }
 
 /// Zones that EC2 recommends: those after `choosing`, which is how both its texts begin the list.

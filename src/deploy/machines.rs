@@ -21,8 +21,10 @@ pub struct TypeFacts {
 pub type DefaultRoute = Option<String>;
 
 /// A capacity reservation or block.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reservation {
+    /// `cr-…`
+    pub id: String,
     /// Such as `active` or `scheduled`.
     pub state: String,
     /// `default`, or `capacity-block`.
@@ -41,6 +43,29 @@ pub struct Reservation {
     pub starts: String,
     /// Its end; empty when it has none.
     pub ends: String,
+}
+
+/// A block that may be bought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offering {
+    /// `cb-…`
+    pub id: String,
+    /// Its type.
+    pub instance_type: String,
+    /// Zone by name.
+    pub zone: String,
+    /// Instances.
+    pub instances: u32,
+    /// Its window, RFC 3339.
+    pub starts: String,
+    /// Its end.
+    pub ends: String,
+    /// Its length, hours.
+    pub hours: u32,
+    /// What it costs, paid at once, as EC2 writes it.
+    pub fee: String,
+    /// In which currency.
+    pub currency: String,
 }
 
 /// A running instance that counts against a quota.
@@ -87,6 +112,16 @@ pub trait Machines {
     /// # Errors
     /// [`Problem::Absent`] when there is none.
     fn reservation(&self, id: &str) -> Result<Reservation, Problem>;
+    /// Every reservation and block that is not over.
+    ///
+    /// # Errors
+    /// The call fails.
+    fn reservations(&self) -> Result<Vec<Reservation>, Problem>;
+    /// Blocks of so many instances for so long that may be bought.
+    ///
+    /// # Errors
+    /// The call fails.
+    fn offerings(&self, instance_type: &str, instances: u32, hours: u32) -> Result<Vec<Offering>, Problem>;
     /// The value of a quota of EC2.
     ///
     /// # Errors
@@ -102,6 +137,11 @@ pub trait Machines {
     /// # Errors
     /// The call fails.
     fn group_rules(&self, group: &str) -> Result<Vec<GroupRule>, Problem>;
+    /// Whether a shutdown from inside ends an instance for good, or stops it.
+    ///
+    /// # Errors
+    /// The call fails.
+    fn set_terminates_on_shutdown(&self, instance: &str, terminates: bool) -> Result<(), Problem>;
     /// Asks EC2 whether it would launch this, by the parameters of `RunInstances`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::account::{Event, Problem};
+use super::commands::InvocationState;
 use super::review::Review;
 
 /// What asked the command to end.
@@ -66,6 +67,26 @@ pub enum Notice {
         /// Resources that are being worked on.
         pending: Vec<String>,
     },
+    /// A command on a node reached another state.
+    Command {
+        /// The node's logical id.
+        node: String,
+        /// The state.
+        state: InvocationState,
+        /// More of it.
+        details: String,
+        /// Since the run began, seconds.
+        seconds: u64,
+    },
+    /// Something begins later.
+    Countdown {
+        /// What begins.
+        what: String,
+        /// Until then.
+        seconds: u64,
+        /// Whether it is worth a line, besides what moves.
+        due: bool,
+    },
     /// The operation ended.
     Ended {
         /// The stack's name.
@@ -92,6 +113,8 @@ pub struct Question {
 pub trait Operator {
     /// Monotonic time since the command began.
     fn elapsed(&self) -> Duration;
+    /// Seconds since the epoch.
+    fn now_seconds(&self) -> i64;
     /// Waits, or less when a signal comes.
     fn pause(&self, time: Duration);
     /// A number in 0..1 that differs from call to call, to spread retries.
@@ -126,6 +149,13 @@ pub enum Stop {
     Interrupted(Signal, String),
     /// An operation failed; the text is the whole report.
     Failed(String),
+    /// A cluster could not be created, because its zone has no room for it.
+    NoRoom {
+        /// The whole report.
+        text: String,
+        /// Zones in which it may go better.
+        zones: Vec<String>,
+    },
 }
 
 impl Stop {
@@ -140,9 +170,11 @@ impl std::fmt::Display for Stop {
         match self {
             Self::Call { doing, problem } => write!(f, "{doing}: {problem}"),
             Self::Refused(findings) => f.write_str(&findings.join("\n")),
-            Self::InProgress(text) | Self::Declined(text) | Self::Interrupted(_, text) | Self::Failed(text) => {
-                f.write_str(text)
-            }
+            Self::InProgress(text)
+            | Self::Declined(text)
+            | Self::Interrupted(_, text)
+            | Self::Failed(text)
+            | Self::NoRoom { text, .. } => f.write_str(text),
         }
     }
 }

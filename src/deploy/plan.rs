@@ -32,6 +32,14 @@ impl Surveyed<'_> {
     pub fn is_new(&self) -> bool {
         self.ways.diff == DiffWay::New
     }
+
+    /// As if nothing of it were there: what a failed creation left is deleted before it is created.
+    pub fn begin_anew(&mut self) {
+        if self.view.as_ref().is_some_and(|view| view.status == StackStatus::CreateFailed) {
+            self.ways = Ways { diff: DiffWay::New, apply: ApplyWay::Recreate, ..self.ways };
+            self.deployed = None;
+        }
+    }
 }
 
 /// Looks at every stack of the spec.

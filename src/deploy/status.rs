@@ -40,7 +40,7 @@ pub fn boot_of(session: Session<'_>, bucket: &str, stack_uuid: &str, node: &str)
 }
 
 /// A node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NodeStatus {
     /// Its logical id.
     pub name: String,
@@ -99,7 +99,7 @@ pub fn nodes(session: Session<'_>, stack: &StackView, bucket: Option<&str>) -> R
 }
 
 /// `Decode10` comes after `Decode9`, prefill before decode.
-fn natural(name: &str) -> (bool, String, u32) {
+pub(super) fn natural(name: &str) -> (bool, String, u32) {
     let word = name.trim_end_matches(|c: char| c.is_ascii_digit());
     (word != "Prefill", word.to_owned(), name[word.len()..].parse().unwrap_or_default())
 }

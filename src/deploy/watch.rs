@@ -199,7 +199,7 @@ impl<'a> Eyes<'a> {
     fn boots(&mut self) {
         let Some(bucket) = &self.watch.bucket else { return };
         let prefix = format!("boot/{}/", self.watch.before.uuid());
-        let Ok(keys) = self.session.account.keys(bucket, &prefix) else { return };
+        let Ok(keys) = self.session.account.keys(bucket, &prefix, None) else { return };
         for key in keys {
             let Some(node) = key.strip_prefix(&prefix).and_then(|name| name.strip_suffix(".json")) else { continue };
             let Ok(Some(bytes)) = self.session.account.object(bucket, &key, super::status::MOST_BOOT_BYTES) else {

@@ -6,8 +6,10 @@
 pub mod csv;
 pub mod text;
 
+mod differences;
 mod judgement;
 mod matching;
+mod metric;
 pub(super) mod within;
 
 use std::fmt;
@@ -15,8 +17,9 @@ use std::fmt;
 use prefab_contract::bench_report::BenchReport;
 use serde::Serialize;
 
-pub use self::judgement::{Contrast, Metric, Verdict};
+pub use self::judgement::{Contrast, Verdict};
 pub use self::matching::Likeness;
+pub use self::metric::Metric;
 use super::input::{Document, Located, letter};
 use super::statistics::THOROUGH;
 
@@ -128,7 +131,7 @@ fn runs(sides: &[Side], settings: Settings) -> Result<Comparison, Vec<Refusal>> 
         confidence: super::statistics::CONFIDENCE,
         tolerance: settings.tolerance,
         unmatched: matched.unmatched,
-        also_differs: matching::environments(sides),
+        also_differs: [differences::environments(sides), differences::ways(&matched.pairs)].concat(),
     })
 }
 

@@ -244,7 +244,7 @@ fn class(severity: Option<Severity>) -> &'static str {
         Some(Severity::Fault) => "fault",
         Some(Severity::Caution) => "caution",
         Some(Severity::Remark) => "remark",
-        None => "plain",
+        None => "",
     }
 }
 
@@ -270,6 +270,3 @@ fn policy() -> String {
     let (library, charts, style) = (hash(*LIBRARY), hash(CHARTS), hash(STYLE));
     format!("default-src 'none'; script-src {library} {charts}; style-src {style}; base-uri 'none'; form-action 'none'")
 }
-
-#[cfg(test)]
-mod tests;

@@ -139,6 +139,11 @@ impl Located<'_> {
         if self.case.q == 1 { &self.case.rounds_us } else { &[] }
     }
 
+    /// Requests that were timed. Reports that do not count them have as many as rounds.
+    pub(super) fn requests(&self) -> u64 {
+        if self.case.requests > 0 { self.case.requests } else { self.case.rounds }
+    }
+
     /// The median duration of a request, in milliseconds.
     pub(super) fn median_ms(&self) -> Option<f64> {
         let requests = as_f64(u64::from(self.case.q)) * as_f64(u64::from(self.case.pairs));

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use prefab_contract::bench_report::{Environment, Mode, Semantics};
-use prefab_contract::engine::Operation;
+use prefab_contract::engine::{Operation, Rdma};
 
 use super::input::{Located, letter};
 use super::number::figure;
@@ -25,7 +25,7 @@ const DIMENSIONS: &[Dimension] = &[
     Dimension { name: "block tokens", of: |it| it.report.environment.block_tokens.to_string() },
     Dimension { name: "layout", of: |it| it.case.layout.clone() },
     Dimension { name: "fragmentation", of: |it| figure(it.case.fragmentation) },
-    Dimension { name: "memory", of: |it| it.case.memory.clone() },
+    Dimension { name: "memory", of: |it| unless(it.case.memory == "host", || it.case.memory.clone()) },
     Dimension { name: "mode", of: |it| unless(it.case.mode == Mode::Request, || mode(it.case.mode).to_owned()) },
     Dimension { name: "outstanding", of: |it| unless(it.case.q == 1, || it.case.q.to_string()) },
     Dimension { name: "hit tokens", of: |it| unless(it.case.hit_tokens == 0, || grouped(it.case.hit_tokens)) },
@@ -81,6 +81,14 @@ pub(super) fn semantics(semantics: Semantics) -> &'static str {
     match semantics {
         Semantics::OneSided => "one-sided",
         Semantics::ReceiverAssisted => "receiver-assisted",
+    }
+}
+
+/// The words for who does a remote operation.
+pub(super) fn rdma(rdma: Rdma) -> &'static str {
+    match rdma {
+        Rdma::Hardware => "by the device",
+        Rdma::Emulated => "emulated by software",
     }
 }
 

@@ -12,6 +12,7 @@ mod latency;
 mod method;
 mod notices;
 mod overview;
+mod paths;
 mod prompt;
 mod transports;
 
@@ -98,6 +99,7 @@ pub(super) fn report(inputs: &Inputs, settings: Settings) -> ReportModel {
             exposed::section(context),
             cpu::section(context),
             cold::section(context),
+            paths::section(context),
             checks::section(context),
             environment::section(context),
             cases::section(context),

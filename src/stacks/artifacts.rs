@@ -17,9 +17,30 @@ pub const BUCKET_NAME: LogicalId = LogicalId::fixed("ArtifactBucketName");
 /// Output with the name of the bucket of MLflow artifacts.
 pub const MLFLOW_BUCKET_NAME: LogicalId = LogicalId::fixed("MlflowBucketName");
 
+/// Rules of AWS Control Tower that these buckets break, and why.
+const SUPPRESSED: &[(&str, &str)] = &[
+    (
+        "CT.S3.PR.2",
+        "no bucket for access logs: CloudTrail data events say more, and whoever owns the account decides on them",
+    ),
+    ("CT.S3.PR.4", "nothing listens to events of these buckets"),
+    (
+        "CT.S3.PR.8",
+        "TLS is required; the rule wants the condition as a string, other checkers as the boolean that stands there",
+    ),
+    ("CT.S3.PR.9", "no Object Lock: destroy --all must be able to empty the buckets"),
+    ("CT.S3.PR.10", "SSE-S3: a key of its own costs, and nobody but this account's nodes and people reads the buckets"),
+    (
+        "CT.S3.PR.11",
+        "programs and configurations lie under their own hash and never change, so that versions say nothing",
+    ),
+];
+
 pub(super) fn template(spec: &Spec) -> Result<Document, TemplateError> {
     let mut template =
         Template::new("prefab: buckets for programs, configuration, rosters, results and MLflow artifacts");
+
+    template.suppress(SUPPRESSED);
 
     // Programs, tasks, configuration and results stay for good; what a boot had to say, for a quarter.
     let mut programs = Bucket::private();

@@ -1,5 +1,4 @@
-//! The IAM that a person needs to apply and destroy one spec and to look after its MLflow: every action written out, on the
-//! names that its stacks make. The account stays open, since a spec does not know it; the policy works in the account that
+//! The IAM that a person needs to apply and destroy one spec: every action written out, on the names that its stacks make. The account stays open, since a spec does not know it; the policy works in the account that
 //! it is attached to.
 
 use serde_json::Value as Json;
@@ -38,6 +37,7 @@ const CLOUDFORMATION: &[&str] = &[
 /// These actions have no resource type, or list things that have no name yet.
 const LOOK: &[&str] = &[
     "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeCapacityBlockOfferings",
     "ec2:DescribeCapacityReservations",
     "ec2:DescribeImages",
     "ec2:DescribeInstanceStatus",
@@ -152,18 +152,6 @@ const APP: &[&str] = &[
     "sagemaker:UpdateMlflowApp",
 ];
 
-/// What `prefab mlflow check` does beside a node's way of logging: it removes its own run.
-const CHECK: &[&str] = &[
-    "sagemaker-mlflow:CreateExperiment",
-    "sagemaker-mlflow:CreateRun",
-    "sagemaker-mlflow:DeleteRun",
-    "sagemaker-mlflow:GetExperimentByName",
-    "sagemaker-mlflow:GetRun",
-    "sagemaker-mlflow:LogBatch",
-    "sagemaker-mlflow:SearchRuns",
-    "sagemaker-mlflow:UpdateRun",
-];
-
 /// The policy as a document for IAM.
 pub fn of(spec: &Spec) -> Json {
     let statements = [stacks(spec), network_and_nodes(spec), identities(spec), buckets(spec), tracking(spec)].concat();
@@ -171,7 +159,7 @@ pub fn of(spec: &Spec) -> Json {
         .unwrap_or_else(|error| panic!("a policy is plain data: {error}"))
 }
 
-fn arn(spec: &Spec, service: &str, account: &str, resource: &str) -> Value<PolicyResource> {
+pub(super) fn arn(spec: &Spec, service: &str, account: &str, resource: &str) -> Value<PolicyResource> {
     let region = if matches!(service, "iam" | "s3") { "" } else { spec.region.as_str() };
     PolicyResource::known(format!("arn:{}:{service}:{region}:{account}:{resource}", spec.region.partition())).into()
 }
@@ -269,26 +257,20 @@ fn buckets(spec: &Spec) -> Vec<Statement> {
 }
 
 fn tracking(spec: &Spec) -> Vec<Statement> {
-    // Neither the log-in to the user interface nor a list of apps has a resource.
-    let open = |actions: &'static [&'static str]| Statement::allow("OpenMlflow", actions, everything());
+    match &spec.mlflow {
+        Mlflow::TrackingServer { .. } => vec![Statement::allow("TrackingServer", TRACKING_SERVER, own_mlflow(spec))],
+        Mlflow::App { .. } => vec![Statement::allow("MlflowApp", APP, own_mlflow(spec))],
+        Mlflow::Existing { .. } | Mlflow::None => Vec::new(),
+    }
+}
+
+/// The server or app of this spec, as far as its ARN is known: an app's ends in an id that the service chooses.
+pub(super) fn own_mlflow(spec: &Spec) -> Vec<Value<PolicyResource>> {
     match &spec.mlflow {
         Mlflow::TrackingServer { name, .. } => {
-            let server = arn(spec, "sagemaker", "*", &format!("mlflow-tracking-server/{name}"));
-            vec![
-                Statement::allow("TrackingServer", TRACKING_SERVER, vec![server.clone()]),
-                Statement::allow("CheckMlflow", CHECK, vec![server]),
-                open(&["sagemaker-mlflow:AccessUI"]),
-            ]
+            vec![arn(spec, "sagemaker", "*", &format!("mlflow-tracking-server/{name}"))]
         }
-        // An app's ARN ends in an id that the service chooses.
-        Mlflow::App { .. } => {
-            let app = arn(spec, "sagemaker", "*", "mlflow-app/*");
-            vec![
-                Statement::allow("MlflowApp", APP, vec![app.clone()]),
-                Statement::allow("CheckMlflow", CHECK, vec![app]),
-                open(&["sagemaker-mlflow:AccessUI", "sagemaker:ListMlflowApps"]),
-            ]
-        }
+        Mlflow::App { .. } => vec![arn(spec, "sagemaker", "*", "mlflow-app/*")],
         Mlflow::Existing { .. } | Mlflow::None => Vec::new(),
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value as Json};
 
 /// A template in the order in which people read it: sections, then `Type` before everything else of a resource.
 pub fn template(json: &Json) -> String {
-    const SECTIONS: &[&str] = &["AWSTemplateFormatVersion", "Description", "Parameters", "Resources", "Outputs"];
+    const SECTIONS: &[&str] =
+        &["AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Resources", "Outputs"];
     let mut out = String::new();
     let Some(sections) = json.as_object() else { return document(json) };
     for (key, value) in ordered(sections, SECTIONS) {

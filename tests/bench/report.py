@@ -15,6 +15,7 @@ import tempfile
 import time
 
 ROUNDS = 9
+GOAL_MS, GOAL_MB = 1_000, 3
 
 
 def main():
@@ -40,6 +41,9 @@ def main():
                 f"{name:12} {statistics.median(walls):9.1f} {min(walls):8.1f} {max(walls):8.1f} "
                 f"{statistics.median(cpus):8.1f} {size:>6}"
             )
+            if page is not None:
+                met = statistics.median(walls) < GOAL_MS and page < GOAL_MB
+                print(f"  goal {GOAL_MS} ms and {GOAL_MB} MB: {'met' if met else 'MISSED'}")
 
 
 main()

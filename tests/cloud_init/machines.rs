@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prefab_contract::check_report::CheckReport;
 use prefab_contract::roster::RosterEntry;
@@ -44,11 +44,19 @@ fn assert_answers(machine: &Machine<'_>, lab: &Lab, node: &Node<'_>) {
     };
     assert_ne!(line("Uid:"), "0");
     assert_eq!(line("CapEff:").trim_start_matches('0'), "", "no capability is left");
-    let SocketAddr::V4(address) = entry(lab, node).address else { panic!("no address of version 4") };
-    // As /proc/net/tcp shows it: the address as this machine's number, the port as a number.
-    let listens = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
-    let sockets = machine.run(&["cat", &format!("/proc/{process}/net/tcp")]);
-    assert!(sockets.contains(&listens), "{listens}\n{sockets}");
+    // It is a process from the start, and listens once it knows who it is.
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let SocketAddr::V4(address) = entry(lab, node).address else { panic!("no address of version 4") };
+        // As /proc/net/tcp shows it: the address as this machine's number, the port as a number.
+        let listens = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+        let sockets = machine.run(&["cat", &format!("/proc/{process}/net/tcp")]);
+        if sockets.contains(&format!("{listens} 00000000:0000 0A")) {
+            break;
+        }
+        assert!(Instant::now() < until, "{listens}\n{sockets}\n{}", machine.journal());
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let verified = machine.run(&["systemd-analyze", "verify", "default.target"]);
     assert!(!verified.contains("cycle") && !verified.contains("prefab"), "{}", verified);
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::http::{Answer, Reply, Request, serve};
 use super::world::World;
-use super::{cloudformation, others};
+use super::{cloudformation, others, systems_manager};
 
 /// What is done to a request before it is answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +68,9 @@ impl Account {
     /// `prefab` in a folder, with nothing of this machine's own AWS configuration.
     pub fn command(&self, folder: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
-        command.args(args).args(["--time-scale", &self.scale.to_string()]).current_dir(folder).env_clear();
+        let (name, args) = args.split_at(1);
+        command.args(name).args(["--time-scale", &self.scale.to_string()]).args(args);
+        command.current_dir(folder).env_clear();
         command.env("HOME", folder).env("NO_COLOR", "1").env("PREFAB_DIST", folder.join("dist"));
         command
             .env("AWS_ENDPOINT_URL", &self.url)
@@ -127,6 +129,7 @@ fn answer(world: &Mutex<World>, faults: &Mutex<Box<Plan>>, request: &Request) ->
         if matches!(service.as_str(), "cloudformation" | "sts" | "ec2") { request.form() } else { Default::default() };
     let name = match form.get("Action") {
         Some(action) => format!("{service}.{action}"),
+        None if service == "ssm" => systems_manager::name(request),
         None => format!("{service}.{}", request.method),
     };
     let fault = (faults.lock().unwrap())(request, &name);
@@ -137,6 +140,9 @@ fn answer(world: &Mutex<World>, faults: &Mutex<Box<Plan>>, request: &Request) ->
                 status: 503,
                 ..Reply::refusal("SlowDown", "Please reduce your request rate.")
             });
+        }
+        Fault::Throttled if service == "ssm" => {
+            return Answer::Reply(systems_manager::refusal("ThrottlingException", "Rate exceeded"));
         }
         Fault::Throttled => {
             return Answer::Reply(Reply::refusal("Throttling", "Rate exceeded"));
@@ -157,7 +163,7 @@ fn answer(world: &Mutex<World>, faults: &Mutex<Box<Plan>>, request: &Request) ->
         "cloudformation" => cloudformation::answer(&mut world, &form),
         "sts" => others::sts(&mut world),
         "ec2" => others::ec2(&mut world, &form),
-        "ssm" => others::ssm(&mut world),
+        "ssm" => systems_manager::answer(&mut world, request),
         "servicequotas" => others::quotas(&mut world),
         "s3" => others::s3(&mut world, request),
         other => Reply::refusal("UnknownService", other),

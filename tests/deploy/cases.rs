@@ -73,6 +73,76 @@ fn k047_a_shortage_of_capacity_names_this_zone_and_the_others() {
 }
 
 #[test]
+fn k047_a_cluster_moves_to_a_zone_with_room_when_somebody_agrees_and_the_spec_says_so() {
+    let (account, folder) = (Account::new(), folder(&SMALL.replace("us-east-1c\n", "us-east-1c # near\n")));
+    let reason = "We currently do not have sufficient g6e.12xlarge capacity in the Availability Zone you requested (us-east-1c). You can currently get g6e.12xlarge capacity by choosing us-east-1b, us-east-1d. (InsufficientInstanceCapacity)";
+    let fate = |zones: u32| Fate {
+        fails_in: Some("CREATE_FAILED"),
+        events: vec![("Prefill0", NODE, "CREATE_FAILED", reason)],
+        looks: zones,
+    };
+    account.world().fates.insert("pair-cluster".to_owned(), fate(0));
+    account.world().subnets.push(("subnet-0000000b", "us-east-1b", true));
+    // Nobody is there to agree: nothing moves.
+    let ran = account.run(folder.path(), &["apply", "--yes"]).expect(1);
+    ran.says(&["us-east-1b, us-east-1d", "nobody is at a terminal to type `us-east-1b`"]);
+    let spec = || std::fs::read_to_string(folder.path().join("prefab.yaml")).unwrap();
+    assert!(spec().contains("us-east-1c # near"));
+    // The second zone has room.
+    let world = account.clone();
+    account.faults(move |_, call| {
+        if call == "cloudformation.DeleteStack" {
+            world.world().fates.clear();
+        }
+        super::account::Fault::None
+    });
+    let other = self::folder(SMALL);
+    std::fs::write(folder.path().join("prefab.yaml"), SMALL.replace("name: pair", "name: twin")).unwrap();
+    account.world().fates.insert("twin-cluster".to_owned(), fate(0));
+    account.run(folder.path(), &["apply", "--yes", "--any-zone"]).expect(0).says(&["the zone is us-east-1b now"]);
+    assert!(spec().contains("availability_zone: us-east-1b\n"), "{}", spec());
+    let world = account.world();
+    let cluster = world.stack("twin-cluster");
+    assert_eq!(
+        (cluster.status.as_str(), cluster.parameters["SubnetId"].as_str()),
+        ("CREATE_COMPLETE", "subnet-0000000b")
+    );
+    drop(other);
+}
+
+#[test]
+fn k047_zones_without_room_are_tried_once_each_and_a_named_subnet_is_never_left() {
+    let (account, folder) = (Account::new(), folder(SMALL));
+    let reason = "InsufficientInstanceCapacity: choosing us-east-1b, us-east-1c";
+    let fate = Fate {
+        fails_in: Some("CREATE_FAILED"),
+        events: vec![("Prefill0", NODE, "CREATE_FAILED", reason), ("SecurityGroup", "x", "DELETE_COMPLETE", "")],
+        looks: 0,
+    };
+    account.world().fates.insert("pair-cluster".to_owned(), fate);
+    account.world().subnets.push(("subnet-0000000b", "us-east-1b", true));
+    let world = account.clone();
+    // A deletion works, a creation never does.
+    account.faults(move |_, call| {
+        let mut world = world.world();
+        if let Some(fate) = world.fates.get_mut("pair-cluster") {
+            match call {
+                "cloudformation.DeleteStack" => fate.fails_in = Some("DELETE_COMPLETE"),
+                "cloudformation.ExecuteChangeSet" => fate.fails_in = Some("CREATE_FAILED"),
+                _ => {}
+            }
+        }
+        super::account::Fault::None
+    });
+    account.run(folder.path(), &["apply", "--yes", "--any-zone"]).expect(1).says(&["us-east-1b", "exists and bills"]);
+    assert_eq!(account.world().executions.iter().filter(|of| of.0 == "pair-cluster").count(), 2);
+    let named = SMALL.replace("public: true", "public: true, vpc: vpc-00000001, subnet: subnet-00000001");
+    let (account, folder) = (failing(reason), self::folder(&named));
+    account.run(folder.path(), &["apply", "--yes", "--any-zone"]).expect(1);
+    assert_eq!(account.world().executions.iter().filter(|of| of.0 == "pair-cluster").count(), 1);
+}
+
+#[test]
 fn k048_a_rolled_back_creation_is_explained_and_deleted_only_on_request() {
     let account = cluster_in("ROLLBACK_COMPLETE");
     let folder = folder(SMALL);

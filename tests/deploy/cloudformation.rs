@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
+use super::drift_detection;
 use super::http::{Reply, escaped};
 use super::world::{ACCOUNT, ChangeSet, World};
 
@@ -23,6 +24,9 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
     match action.as_str() {
         "CreateChangeSet" => return create(world, form),
         "DescribeChangeSet" | "ExecuteChangeSet" | "DeleteChangeSet" => return change_set(world, form, &action),
+        "DescribeStackDriftDetectionStatus" => {
+            return done(&drift_detection::state(world, text("StackDriftDetectionId")));
+        }
         _ => {}
     }
     let Some(at) = found else { return absent() };
@@ -70,6 +74,11 @@ pub fn answer(world: &mut World, form: &Form) -> Reply {
             let members: String = world.stacks[at].change_sets.iter().map(member).collect();
             done(&format!("<Summaries>{members}</Summaries>"))
         }
+        "DetectStackDrift" => match drift_detection::begin(world, at) {
+            Some(id) => done(&id),
+            None => Reply::refusal("ValidationError", "Drift detection is already in progress for stack"),
+        },
+        "DescribeStackResourceDrifts" => done(&drift_detection::found(world, at)),
         "GetStackPolicy" => done(&format!("<StackPolicyBody>{}</StackPolicyBody>", escaped(&world.stacks[at].policy))),
         "SetStackPolicy" => {
             world.stacks[at].policy = text("StackPolicyBody").to_owned();
@@ -341,6 +350,11 @@ fn execute(world: &mut World, at: usize, index: usize, token: &str) -> Reply {
         let text = format!("Stack:{} is in {status} state and can not be updated.", world.stacks[at].id);
         return Reply::refusal("ValidationError", &text);
     }
+    let json: Json = serde_json::from_str(&set.template).unwrap();
+    let all = json["Resources"].as_object().into_iter().flatten();
+    let nodes = all.filter(|(_, json)| json["Type"] == "AWS::EC2::Instance").map(|(id, _)| id.clone()).collect();
+    let (name, policy) = (world.stacks[at].name.clone(), world.stacks[at].policy.clone());
+    world.executions.push((name, nodes, policy));
     let stack = &mut world.stacks[at];
     stack.template.clone_from(&set.template);
     stack.parameters.clone_from(&set.parameters);

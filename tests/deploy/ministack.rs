@@ -188,4 +188,6 @@ fn a_cluster_lives_from_its_creation_to_its_end() {
     ]);
     assert_eq!(destroyed.out.matches("may bill: instance i-").count(), 1, "{}", destroyed.out);
     stack.prefab(&["status"]).expect(0).says(&["Found no stack of life"]);
+    // By now whatever it begins late has begun.
+    stack.only_on_loopback();
 }

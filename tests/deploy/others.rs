@@ -12,13 +12,6 @@ pub fn sts(world: &mut World) -> Reply {
     ))
 }
 
-pub fn ssm(world: &mut World) -> Reply {
-    world.calls.push("ssm.GetParameter".to_owned());
-    let image = world.images.keys().next_back().cloned().unwrap();
-    let body = format!("{{\"Parameter\":{{\"Name\":\"x\",\"Type\":\"String\",\"Value\":\"{image}\"}}}}");
-    Reply { content_type: "application/x-amz-json-1.1", ..Reply::xml(body) }
-}
-
 pub fn quotas(world: &mut World) -> Reply {
     world.calls.push("servicequotas.GetServiceQuota".to_owned());
     let body = format!("{{\"Quota\":{{\"QuotaCode\":\"L-DB2E81BA\",\"Value\":{:.1}}}}}", world.machines.quota);
@@ -114,8 +107,25 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
             reply("vpcEndpointSet", world.machines.endpoints.iter().map(item).collect())
         }
         "DescribeCapacityReservations" => {
-            let item = world.machines.reservation.map(|(kind, zone, state, free, total, sort)| format!("<item><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az1</availabilityZoneId><state>{state}</state><availableInstanceCount>{free}</availableInstanceCount><totalInstanceCount>{total}</totalInstanceCount><reservationType>{sort}</reservationType><startDate>2026-01-01T11:30:00Z</startDate><endDate>2026-01-02T11:30:00Z</endDate></item>"));
+            let machines = &mut world.machines;
+            if let (Some(of), Some(look)) = (&mut machines.reservation, machines.reservation_looks.first().copied()) {
+                (of.2, of.3) = look;
+                if machines.reservation_looks.len() > 1 {
+                    machines.reservation_looks.remove(0);
+                }
+            }
+            let (starts, ends) = (&machines.reservation_starts, &machines.reservation_ends);
+            let item = machines.reservation.map(|(kind, zone, state, free, total, sort)| format!("<item><capacityReservationId>cr-0123456789abcdef0</capacityReservationId><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><availabilityZoneId>use1-az1</availabilityZoneId><state>{state}</state><availableInstanceCount>{free}</availableInstanceCount><totalInstanceCount>{total}</totalInstanceCount><reservationType>{sort}</reservationType><startDate>{starts}</startDate><endDate>{ends}</endDate></item>"));
             reply("capacityReservationSet", item.unwrap_or_default())
+        }
+        "DescribeCapacityBlockOfferings" => {
+            let (kind, count, hours) = (&form["InstanceType"], &form["InstanceCount"], &form["CapacityDurationHours"]);
+            let item = |(id, zone, fee): &(&str, &str, &str)| {
+                format!(
+                    "<item><capacityBlockOfferingId>{id}</capacityBlockOfferingId><instanceType>{kind}</instanceType><availabilityZone>{zone}</availabilityZone><instanceCount>{count}</instanceCount><startDate>2026-02-01T11:30:00Z</startDate><endDate>2026-02-02T11:30:00Z</endDate><capacityBlockDurationHours>{hours}</capacityBlockDurationHours><upfrontFee>{fee}</upfrontFee><currencyCode>USD</currencyCode></item>"
+                )
+            };
+            reply("capacityBlockOfferingSet", world.machines.offerings.iter().map(item).collect())
         }
         "DescribeSecurityGroupRules" => {
             let group = value(1).cloned().unwrap_or_default();
@@ -139,6 +149,11 @@ pub fn ec2(world: &mut World, form: &BTreeMap<String, String>) -> Reply {
                 "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>1</RequestID></Response>"
             );
             Reply { status: 412, ..Reply::xml(body) }
+        }
+        "ModifyInstanceAttribute" => {
+            let behavior = form["InstanceInitiatedShutdownBehavior.Value"].clone();
+            world.shutdowns.insert(form["InstanceId"].clone(), behavior);
+            Reply::xml("<ModifyInstanceAttributeResponse><return>true</return></ModifyInstanceAttributeResponse>")
         }
         // "kernel: hello\n"
         "GetConsoleOutput" => {
@@ -175,6 +190,10 @@ pub fn s3(world: &mut World, request: &Request) -> Reply {
     if !known {
         return if request.method == "HEAD" { Reply::status(404) } else { error(404, "NoSuchBucket") };
     }
+    if let Some(looks) = world.late.get_mut(key).filter(|looks| **looks > 0) {
+        *looks -= 1;
+        return if request.method == "HEAD" { Reply::status(404) } else { error(404, "NoSuchKey") };
+    }
     let object = world.buckets[bucket].get(key).and_then(|versions| versions.last().cloned().flatten());
     match call {
         "HeadBucket" => Reply::status(200),
@@ -196,8 +215,9 @@ pub fn s3(world: &mut World, request: &Request) -> Reply {
         }
         "ListObjectsV2" => {
             let prefix = request.query.get("prefix").cloned().unwrap_or_default();
-            let keys = world.buckets[bucket].keys().filter(|key| key.starts_with(&prefix));
-            let items: String = keys.map(|key| format!("<Contents><Key>{key}</Key></Contents>")).collect();
+            let after = request.query.get("start-after").cloned().unwrap_or_default();
+            let keys = world.buckets[bucket].keys().filter(|key| key.starts_with(&prefix) && **key > after).take(1_000);
+            let items: String = keys.map(|key| format!("<Contents><Key>{}</Key></Contents>", escaped(key))).collect();
             Reply { body: format!("<ListBucketResult>{items}</ListBucketResult>").into_bytes(), ..Reply::status(200) }
         }
         "ListObjectVersions" => {

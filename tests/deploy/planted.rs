@@ -39,9 +39,14 @@ pub fn template(text: &str, kind: StackKind) -> String {
 
 /// An account in which the buckets are there, and the cluster is in a state, deployed from other programs.
 pub fn cluster_in(status: &str) -> Account {
+    cluster_of(SMALL, status)
+}
+
+/// The same for another spec without MLflow.
+pub fn cluster_of(spec: &str, status: &str) -> Account {
     let account = Account::new();
     let mut world = account.world();
-    world.plant("pair-artifacts", "CREATE_COMPLETE", &template(SMALL, StackKind::Artifacts), &BTreeMap::new());
+    world.plant("pair-artifacts", "CREATE_COMPLETE", &template(spec, StackKind::Artifacts), &BTreeMap::new());
     world.buckets.insert("pair-artifacts-artifactbucketname".to_owned(), BTreeMap::new());
     let parameters: BTreeMap<String, String> = [
         ("ArtifactBucketName", "pair-artifacts-artifactbucketname"),
@@ -55,7 +60,7 @@ pub fn cluster_in(status: &str) -> Account {
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into();
     // A stack under review has no template yet.
-    let template = if status == "REVIEW_IN_PROGRESS" { "{}".to_owned() } else { template(SMALL, StackKind::Cluster) };
+    let template = if status == "REVIEW_IN_PROGRESS" { "{}".to_owned() } else { template(spec, StackKind::Cluster) };
     world.plant("pair-cluster", status, &template, &parameters);
     drop(world);
     account

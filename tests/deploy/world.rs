@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+use super::systems_manager::Manager;
+
 /// How an operation on a stack ends.
 #[derive(Clone, Default)]
 pub struct Fate {
@@ -86,6 +88,19 @@ pub struct World {
     pub images: BTreeMap<String, String>,
     pub subnets: Vec<(&'static str, &'static str, bool)>,
     pub machines: Machines,
+    pub manager: Manager,
+    /// What a shutdown of an instance means, where it was set.
+    pub shutdowns: BTreeMap<String, String>,
+    /// What was changed by hand: resource, state, property, before, after.
+    pub drifts: Vec<(&'static str, &'static str, &'static str, &'static str, &'static str)>,
+    /// Looks until a detection ends, and why it fails.
+    pub detection: (u32, Option<&'static str>),
+    /// The stack that is being compared.
+    pub detects: Option<usize>,
+    /// Every execution of a change set: the stack, its nodes from then on, and the stack policy under which it began.
+    pub executions: Vec<(String, Vec<String>, String)>,
+    /// Objects that are there only after so many looks.
+    pub late: BTreeMap<String, u32>,
     pub tick: u64,
 }
 
@@ -102,6 +117,12 @@ pub struct Machines {
     pub gpus: u32,
     /// Type, zone, state, free, total, kind.
     pub reservation: Option<(&'static str, &'static str, &'static str, u32, u32, &'static str)>,
+    /// State and free instances of the reservation, look by look; the last one stays.
+    pub reservation_looks: Vec<(&'static str, u32)>,
+    pub reservation_starts: String,
+    pub reservation_ends: String,
+    /// Blocks to buy: id, zone, fee.
+    pub offerings: Vec<(&'static str, &'static str, &'static str)>,
     /// Egress, and whether it names the group itself.
     pub rules: Vec<(bool, bool)>,
     /// What a dry run is refused with.
@@ -119,6 +140,10 @@ impl Default for Machines {
             running: Vec::new(),
             gpus: 4,
             reservation: None,
+            reservation_looks: Vec::new(),
+            reservation_starts: "2026-01-01T11:30:00Z".to_owned(),
+            reservation_ends: "2096-01-02T11:30:00Z".to_owned(),
+            offerings: Vec::new(),
             rules: vec![(false, true), (true, true)],
             refuses_launch: None,
         }

@@ -2,7 +2,7 @@
 
 use prefab::spec::Spec;
 use prefab::spec::cluster::Role;
-use prefab::stacks::{self, StackKind, operator_policy};
+use prefab::stacks::{self, StackKind, operator_policy, user_policy};
 use serde_json::{Value as Json, json};
 
 use super::findings;
@@ -78,14 +78,15 @@ fn the_nodes_of_a_spec_are_the_instances_of_its_template() {
     assert_eq!(instances, 8);
 }
 
-/// The operator policy names each action, and IAM takes it as one managed policy, whose white space it does not count.
+/// Each of a person's policies names each action, and IAM takes it as one managed policy, whose white space it does not count.
 pub fn policy_is_least_and_fits(name: &str, spec: &Spec) {
-    let policy = operator_policy::of(spec);
-    let bytes = policy.to_string().len();
-    assert!(bytes <= operator_policy::MOST_BYTES, "{name}: {bytes} bytes");
-    for statement in items(&policy["Statement"]) {
-        let broad = texts(&statement["Action"]).into_iter().find(|of| !of.contains(':') || of.contains(['*', '?']));
-        assert_eq!(broad, None, "{name}: {statement}");
+    for policy in [operator_policy::of(spec), user_policy::of(spec)] {
+        let bytes = policy.to_string().len();
+        assert!(bytes <= operator_policy::MOST_BYTES, "{name}: {bytes} bytes");
+        for statement in items(&policy["Statement"]) {
+            let broad = texts(&statement["Action"]).into_iter().find(|of| !of.contains(':') || of.contains(['*', '?']));
+            assert_eq!(broad, None, "{name}: {statement}");
+        }
     }
 }
 

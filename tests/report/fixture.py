@@ -4,6 +4,7 @@
     fixture.py efa | troubled | thousand | checks  > FILE
 """
 import json
+import math
 import random
 import sys
 
@@ -12,6 +13,48 @@ BYTES_PER_TOKEN = 65_536
 # GB/s far from the ceiling of 12.5, and what they lose with small descriptors; nobody's figures.
 RATES = {"efa": 10.4, "tcp": 4.1, "shm": 5.2, "builtin-tcp": 3.3, "builtin-vm": 3.7}
 DESCRIPTOR_BYTES = {"kv-split": 8_192, "layer": 16_384, "block": 1_048_576}
+
+
+LIBRARY = "/opt/amazon/efa/lib/libfabric.so.1 2.4"
+
+
+def facts(transport, operation):
+    """What the engine knows of the way."""
+    told = {
+        "waiting": "adaptive", "completion": "acknowledged by the target", "memory_path": "host", "provider": None, "fabric": None,
+        "domain": None, "device": None, "library": None, "api": None, "depth": None, "operation_bytes": None, "pieces": None,
+        "rx_cq_data": None, "refused_options": [], "rdma": None,
+    }
+    if transport.startswith("builtin"):
+        return told
+    told |= {
+        "waiting": "spin-sread", "completion": "last-message", "provider": transport, "fabric": transport, "domain": f"{transport}-dom",
+        "library": LIBRARY, "api": "2.4", "depth": 1_024, "operation_bytes": 1 << 20, "pieces": 4, "rx_cq_data": False,
+    }
+    if transport == "efa":
+        told |= {
+            "completion": "count-immediates", "domain": "rdmap0s6-rdm", "device": "rdmap0s6", "pieces": 1,
+            "refused_options": ["FI_OPT_EFA_WRITE_IN_ORDER_ALIGNED_128_BYTES: Operation not supported"],
+            "rdma": "emulated" if operation == "packed" else "hardware",
+        }
+    return told
+
+
+def counters(transport, operation, moved):
+    """How much the device's counters moved, where there is one."""
+    if transport != "efa":
+        return []
+    side, name = {"read": ("initiator", "rdma_read_bytes"), "write": ("initiator", "rdma_write_bytes"), "packed": ("target", "rx_bytes")}[operation]
+    return [{"side": side, "device": "rdmap0s6", "name": name, "moved": moved}]
+
+
+def buckets(took):
+    """Twenty for each tenfold."""
+    counted = {}
+    for us in took:
+        upper = round(10 ** (math.ceil(math.log10(us) * 20) / 20), 1)
+        counted[upper] = counted.get(upper, 0) + 1
+    return [{"up_to_us": upper, "requests": counted[upper]} for upper in sorted(counted)]
 
 
 def environment(**changes):
@@ -38,6 +81,9 @@ def case(transport, operation, tokens, layout="block", rounds=40, slower=1.0, se
     told = lambda q, least: ordered[int(q * (len(ordered) - 1))] if len(ordered) >= least else None
     return {
         "transport": transport, "provider": None if transport.startswith("builtin") else transport, "path": transport,
+        "path_evidence": "the device's counters moved by the payload" if transport == "efa" else "the provider that was opened",
+        "waiting": facts(transport, operation)["waiting"], "facts": facts(transport, operation),
+        "counters": counters(transport, operation, payload * rounds),
         "semantics": "receiver-assisted" if operation == "packed" else "one-sided", "mode": "request", "q": 1,
         "memory": "host", "layout": layout, "operation": operation, "prompt_tokens": tokens, "hit_tokens": 0,
         "fragmentation": 1.0, "payload_bytes": payload, "descriptor_bytes": descriptor,
@@ -46,12 +92,13 @@ def case(transport, operation, tokens, layout="block", rounds=40, slower=1.0, se
         "gb_per_s": payload / median / 1e3 if took else None,
         "descriptors_per_s": payload / descriptor / median * 1e6 if took else None,
         "p50_us": told(0.5, 20), "p90_us": told(0.9, 100), "p99_us": told(0.99, 1_000), "p999_us": None,
-        "max_us": max(took, default=None), "post_us_p50": 21.5, "prep_us": 1_830.0,
+        "max_us": max(took, default=None), "latencies": buckets(took), "requests": rounds, "window_s": None,
+        "start_ms": 2.1, "load_ms": 0.0 if transport.startswith("builtin") else 38.5, "post_us_p50": 21.5, "prep_us": 1_830.0,
         "exposed_us": median - prefill_ms * 1e3 if prefill_ms else None,
         "first_transfer_ms": (median or 0) / 1e3 * 1.7, "registration_ms": 310.0, "connect_ms": 4.2,
         "initiator_cpu_s_per_gb": 0.09 if transport == "efa" else 0.31,
         "target_cpu_s_per_gb": 0.02 if transport == "efa" and operation != "packed" else 0.24,
-        "ceiling_gb_per_s": rate * 1.06, "ceiling_ratio": 0.94, "link_gb_per_s": 12.5, "link_share": rate / 12.5,
+        "ceiling_gb_per_s": rate * 1.06, "ceiling_kind": "spinning x 1", "ceiling_ratio": 0.94, "link_gb_per_s": 12.5, "link_share": rate / 12.5,
         "blocks_verified": payload // descriptor * (rounds + 1), "verified": True, "ended": "complete", "failure": None,
         "rounds_us": [round(us, 3) for us in took],
     } | changes
@@ -59,6 +106,12 @@ def case(transport, operation, tokens, layout="block", rounds=40, slower=1.0, se
 
 def report(cases, **changes):
     return {"schema_version": 1, "environment": environment(**changes), "cases": cases}
+
+
+def steady(transport, operation, tokens, **more):
+    """A flow of requests, whose report has no rounds."""
+    it = case(transport, operation, tokens, rounds=1_200, **more)
+    return it | {"mode": "steady", "q": 4, "rounds": 0, "window_s": 5.0, "rounds_us": []}
 
 
 def efa(slower=1.0, seed=1):
@@ -73,6 +126,11 @@ def efa(slower=1.0, seed=1):
         for transport in ("efa", "tcp")
         for schedule in ("whole", "chunked", "layerwise")
     ]
+    cases += [steady(transport, "read", 4_096, seed=seed) for transport in ("efa", "tcp")]
+    for transport, path, costs in (("efa", "gpudirect by dma-buf", 1.02), ("tcp", "staged through host", 1.6)):
+        gpu = case(transport, "read", 4_096, memory="gpu", slower=costs, seed=seed)
+        gpu["facts"]["memory_path"] = path
+        cases.append(gpu)
     return report(cases)
 
 
@@ -84,14 +142,14 @@ def troubled():
     cut = {"side": "target", "stage": "transfer", "cause": f"killed by signal 9 {HOSTILE}", "unavailable": False}
     absent = {"side": "initiator", "stage": "load", "cause": "found no EFA device", "unavailable": True}
     nothing = {name: None for name in ("max_us", "first_transfer_ms", "registration_ms", "connect_ms", "post_us_p50",
-                                       "initiator_cpu_s_per_gb", "target_cpu_s_per_gb", "ceiling_gb_per_s", "ceiling_ratio")}
+                                       "waiting", "facts", "start_ms", "load_ms", "ceiling_kind", "initiator_cpu_s_per_gb", "target_cpu_s_per_gb", "ceiling_gb_per_s", "ceiling_ratio")}
     cases = [
         case("builtin-tcp", "read", 4_096, layout="kv-split"),
         case("builtin-vm", "read", 4_096, layout="kv-split", ceiling_ratio=1.2),
         case("builtin-tcp", "write", 4_096, layout="kv-split", rounds=3, ended="partial", verified=False, failure=cut),
         case("tcp", "read", 4_096, layout="kv-split", path="inconclusive", rounds=12),
         case("builtin-vm", "write", 4_096, layout="kv-split", verified=False),
-        case("efa", "read", 4_096, layout="kv-split", rounds=0, ended="partial", verified=False, failure=absent, **nothing),
+        case("efa", "read", 4_096, layout="kv-split", rounds=0, ended="partial", verified=False, failure=absent, counters=[], **nothing),
     ]
     for it in cases:
         it["link_gb_per_s"] = it["link_share"] = None

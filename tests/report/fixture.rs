@@ -8,7 +8,7 @@ use crate::prefab::root;
 use crate::python;
 
 /// The text of a fixture of this kind; `fixture.py` lists them.
-pub(super) fn text(kind: &str) -> String {
+pub fn text(kind: &str) -> String {
     let output = Command::new(python::program("python")).arg(root().join("tests/report/fixture.py")).arg(kind).output();
     let output = output.unwrap();
     assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));

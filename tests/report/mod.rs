@@ -2,5 +2,5 @@
 
 mod browser;
 mod comparison;
-mod fixture;
+pub mod fixture;
 mod pages;

@@ -2,7 +2,7 @@
 
 use super::fixture;
 use crate::golden::golden;
-use crate::prefab::Prefab;
+use crate::prefab::{Prefab, root};
 
 /// What a run says of where it wrote is not part of the summary.
 fn summary(out: &str) -> String {
@@ -157,4 +157,19 @@ fn a_folder_of_reports_is_one_report() {
         assert!(markdown.contains(part), "{part} is not in\n{markdown}");
     }
     assert!(markdown.contains("B: efa read"), "lines of two runs are told apart");
+}
+
+/// The README shows a page: a small picture of one, in the tree.
+#[test]
+fn the_readme_shows_a_page() {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let pictures: Vec<&str> = readme
+        .split("](")
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(path, _)| path)
+        .filter(|it| it.ends_with(".png"))
+        .collect();
+    assert_eq!(pictures, ["tests/report/page.png"]);
+    let bytes = std::fs::read(root().join(pictures[0])).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG") && (10_000..200_000).contains(&bytes.len()), "{} bytes", bytes.len());
 }

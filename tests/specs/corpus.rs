@@ -117,6 +117,8 @@ const NO_CODES: &[&str] = &[
     "nccl-benchmark",
     "setup-environment",
     "setup-nccl-tests",
+    // What an option of a benchmark can ask for, and no spec.
+    "nothing-to-move",
     // Words that a spec is written in.
     "on-demand",
     "tracking-server",

@@ -17,7 +17,8 @@ import threading
 import time
 
 PORT, FAULTS = sys.argv[1], sys.argv[2]
-os.environ.update(GATEWAY_PORT=PORT, BIND_HOST="127.0.0.1")
+# Its listeners beside the gateway bind every address.
+os.environ.update(GATEWAY_PORT=PORT, BIND_HOST="127.0.0.1", IOT_MTLS_ENABLED="0", SFTP_ENABLED="0")
 
 from ministack.core.responses import get_account_id, get_region, set_request_region  # noqa: E402
 from ministack.services import ec2, s3  # noqa: E402

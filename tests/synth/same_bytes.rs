@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use prefab::spec::Spec;
-use prefab::stacks::{self, node_config, operator_policy};
+use prefab::stacks::{self, node_config, operator_policy, user_policy};
 use prefab::summary::Summary;
 use serde_yaml::{Mapping, Value};
 use sha2::Digest as _;
@@ -56,7 +56,7 @@ fn hash_of(folder: &Path) -> String {
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap()))
         .collect();
     texts.sort();
-    assert_eq!(texts.len(), 6, "{}", folder.display());
+    assert_eq!(texts.len(), 7, "{}", folder.display());
     hash(&texts)
 }
 
@@ -130,6 +130,7 @@ fn the_order_of_keys_changes_no_byte() {
         assert!(summary.warnings.len() >= 2, "{:?}", summary.warnings);
         texts.push(("config".into(), serde_json::to_string(&node_config::of(&read)).unwrap()));
         texts.push(("policy".into(), operator_policy::of(&read).to_string()));
+        texts.push(("user's policy".into(), user_policy::of(&read).to_string()));
         texts.push(("summary".into(), summary.json() + &summary.to_string()));
         let hash = hash(&texts);
         assert_eq!(*first.get_or_insert_with(|| hash.clone()), hash, "{text}");

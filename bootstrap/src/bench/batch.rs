@@ -5,7 +5,8 @@ use std::sync::mpsc::{Sender, channel};
 use prefab_contract::bench_report::Failure;
 
 use super::barrier::{Barrier, Seat};
-use super::pair::{self, Engines, Outcome, Place, Ranks, Step};
+use super::outcome::{Outcome, Step};
+use super::pair::{self, Engines, Place, Ranks};
 use super::plan::Cell;
 
 /// Runs the pairs of all cells together. `places` has one for each pair of each cell; `on_step` sees what they bring with the

@@ -8,7 +8,7 @@ mod proof;
 use prefab_contract::bench_report::{Case, Ended, MOST_ROUNDS_TOLD, Mode, Semantics};
 use prefab_contract::engine::{self, CaseSpec, Memory, Operation, Round, Transport, Waiting};
 
-use super::pair::Outcome;
+use super::outcome::Outcome;
 use super::plan::{Batch, Cell};
 use durations::{Durations, median};
 use measured::{Measured, Work, median_of, summed};

@@ -1,6 +1,7 @@
 //! The table that a person reads at a hundred columns, and the lines below it. Cells of one shape stand together below it.
 
 use prefab_contract::bench_report::{BenchReport, Case, Ended, Environment, Mode, SLOW_LINK_SHARE};
+use prefab_contract::engine::Rdma;
 use prefab_contract::path::Path;
 
 use super::figures::as_f64;
@@ -191,6 +192,13 @@ fn remarks(case: &Case) -> Vec<String> {
     }
     if let Some(evidence) = case.path_evidence.as_ref().filter(|_| case.path == Path::Inconclusive.name()) {
         remarks.push(format!("{name} took no way that could be proved: {evidence}"));
+    }
+    if case.facts.as_ref().is_some_and(|facts| facts.rdma == Some(Rdma::Emulated)) {
+        let operation = case.operation;
+        remarks.push(format!(
+            "{name} is emulated: libfabric's software moves the bytes of each {operation} as messages, which a device with RDMA \
+             {operation} does not need"
+        ));
     }
     if let Some(ns) = case.initiator_cpu_ns_per_descriptor.filter(|_| case.path == Path::Null.name()) {
         remarks

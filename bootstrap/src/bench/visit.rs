@@ -6,7 +6,8 @@ use prefab_contract::engine::Event;
 use prefab_contract::node_seed::NodeSeed;
 
 use super::options::Options;
-use super::pair::{Outcome, Place};
+use super::outcome::Outcome;
+use super::pair::Place;
 use super::peer::{Begun, Group, Guest};
 use super::plan::{Cell, Plan};
 use crate::boot::NODE_TAG;

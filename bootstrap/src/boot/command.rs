@@ -11,6 +11,7 @@ use prefab_contract::check_report::{CheckOutcome, CheckReport};
 use prefab_contract::node_config::NodeConfig;
 use prefab_contract::node_seed::NodeSeed;
 use prefab_contract::roster::RosterEntry;
+use prefab_contract::task_file::{TaskFile, Variable};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::peers::Peers;
@@ -198,7 +199,7 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &Valu
         write_whole(&path, text, 0o600)?;
         let mut command = Command::new(&program);
         command.arg("prove-tasks").arg(&path).arg("--state-dir").arg(root.join("var/lib/prefab"));
-        for (secret, arn) in &config.secrets {
+        for (secret, arn) in named_secrets(text, config) {
             command.arg("--secret").arg(format!("{secret}={arn}"));
         }
         for (variable, value) in values {
@@ -217,6 +218,15 @@ fn run_tasks(root: &Path, files: &[TaskText], config: &NodeConfig, values: &Valu
         );
     }
     Ok(())
+}
+
+/// The secrets of the plan that a task file names: a run refuses to be given others.
+fn named_secrets<'c>(text: &[u8], config: &'c NodeConfig) -> Vec<(&'c String, &'c String)> {
+    // A file that cannot be read has its words from the run itself.
+    let variables = TaskFile::parse(text).map(|file| file.variables).unwrap_or_default();
+    let is_named =
+        |secret: &str| variables.values().any(|variable| matches!(variable, Variable::Secret(name) if name == secret));
+    config.secrets.iter().filter(|(secret, _)| is_named(secret)).collect()
 }
 
 /// The unit answers peers from now on, with an entry of its own: this boot has replaced the one that it had. Where systemd

@@ -22,7 +22,8 @@ impl Lock {
     /// Somebody else has it, or the folder cannot be written.
     pub(crate) fn take(path: &Path) -> Result<Self> {
         let folder = path.parent().context("a lock has a folder")?;
-        std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("creating {}, the folder of the lock", folder.display()))?;
         // A planted link would let somebody else choose what is written.
         let flags = i32::try_from(OFlags::NOFOLLOW.bits()).context("flags of open")?;
         let mut file = OpenOptions::new()

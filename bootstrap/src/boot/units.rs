@@ -45,7 +45,6 @@ ExecStart=/usr/local/bin/prefab-bootstrap serve --seed /etc/prefab/node-seed.jso
 Restart=always
 RestartSec=5
 DynamicUser=yes
-LimitMEMLOCK=infinity
 NoNewPrivileges=yes
 CapabilityBoundingSet=
 ProtectSystem=strict

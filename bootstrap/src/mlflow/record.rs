@@ -72,19 +72,22 @@ pub(super) fn record(report: &BenchReport, json: &str, experiment: &str, around:
     Record { experiment: experiment.to_owned(), parent, children }
 }
 
-/// The rounds of a case as the engine told them: one line a round, all times in nanoseconds.
+/// The rounds of a case as the engine told them: one line a round, all times in nanoseconds. Where a round has several requests,
+/// the last cell holds them, with blanks between.
 fn raw(rounds: &[Round]) -> Artifact {
     let mut text = "round,prep_ns,post_ns,request_ns,exposed_ns,runs,initiator_bytes,target_bytes,initiator_cpu_ns,\
-                    target_cpu_ns,blocks_verified\n"
+                    target_cpu_ns,blocks_verified,requests_ns\n"
         .to_owned();
     let step = rounds.len().div_ceil(MOST_SAMPLES).max(1);
     for round in rounds.iter().step_by(step) {
         let exposed = round.exposed_ns.map(|ns| ns.to_string()).unwrap_or_default();
         let Round { number, prep_ns, post_ns, request_ns, runs, initiator_bytes, target_bytes, .. } = round;
         let Round { initiator_cpu_ns, target_cpu_ns, blocks_verified, .. } = round;
+        let requests: Vec<String> = round.requests_ns.iter().map(u64::to_string).collect();
         text.push_str(&format!(
             "{number},{prep_ns},{post_ns},{request_ns},{exposed},{runs},{initiator_bytes},{target_bytes},\
-             {initiator_cpu_ns},{target_cpu_ns},{blocks_verified}\n"
+             {initiator_cpu_ns},{target_cpu_ns},{blocks_verified},{}\n",
+            requests.join(" ")
         ));
     }
     // The file's own name says where rounds are left out.
@@ -106,7 +109,7 @@ pub(super) mod tests {
 
     fn around() -> Around {
         let facts = vec![Pair::new("node.instance_type", "p5.48xlarge")];
-        let samples = vec![vec![Round { number: 1, request_ns: 7, ..Round::default() }]];
+        let samples = vec![vec![Round { number: 1, request_ns: 7, requests_ns: vec![5, 7], ..Round::default() }]];
         Around { key: "k".to_owned(), facts, samples, end_ms: 2_000, ..Around::at(1_000) }
     }
 
@@ -136,7 +139,7 @@ pub(super) mod tests {
         assert_eq!(record.parent.artifacts[0].text, "{\"a\": 1}");
         let samples = &record.children[0].artifacts[0];
         assert!(
-            samples.path == "samples.csv" && samples.text.ends_with("\n1,0,0,7,,0,0,0,0,0,0\n"),
+            samples.path == "samples.csv" && samples.text.ends_with("\n1,0,0,7,,0,0,0,0,0,0,5 7\n"),
             "{}",
             samples.text
         );

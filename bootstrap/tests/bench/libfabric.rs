@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use prefab_contract::bench_report::{BenchReport, Case, Ended};
-use prefab_contract::engine::Transport;
+use prefab_contract::bench_report::{BenchReport, Case, Ended, SideCounter};
+use prefab_contract::engine::{Rdma, Transport};
 use prefab_contract::probe::Probe;
 
 use crate::programs::{bench, engine_path, report};
@@ -76,15 +76,64 @@ fn the_path_is_efa_only_by_the_devices_counters() {
 }
 
 #[test]
-fn without_moving_counters_the_path_is_inconclusive_and_says_so() {
+fn k081_without_moving_counters_the_path_is_inconclusive_and_the_benchmark_has_failed() {
     if !is_here() {
         return;
     }
     let (output, report) = bench_on(&Stub::new(""), &["--transport", "efa-direct", "--op", "read"]);
     let case = only(&report);
-    assert_eq!((output.status.code(), case.path.as_str(), case.verified), (Some(0), "inconclusive", true));
+    assert_eq!((output.status.code(), case.path.as_str(), case.verified), (Some(1), "inconclusive", true));
     let evidence = case.path_evidence.as_ref().unwrap();
     assert!(evidence.contains("no rdma_read_bytes"), "{evidence}");
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(table.contains("efa-direct (inconclusive)") && table.contains("no way that could be proved"), "{table}");
+}
+
+#[test]
+fn k082_traffic_without_rdma_is_efa_and_said_to_be_emulated() {
+    if !is_here() {
+        return;
+    }
+    let (output, report) = bench_on(&counting("emulated 1"), &["--transport", "efa", "--op", "write"]);
+    let case = only(&report);
+    assert_eq!((output.status.code(), case.path.as_str()), (Some(0), "efa"));
+    assert_eq!(case.facts.as_ref().unwrap().rdma, Some(Rdma::Emulated));
+    let moved = |name: &str| {
+        let of = |counter: &&SideCounter| counter.side == "initiator" && counter.name == name;
+        case.counters.iter().find(of).map(|counter| counter.moved)
+    };
+    // Both are told: what moved as messages, and that nothing moved by RDMA.
+    assert!(moved("tx_bytes").unwrap() >= 4 * case.payload_bytes, "{:?}", case.counters);
+    assert_eq!(moved("rdma_write_bytes"), Some(0), "{:?}", case.counters);
+    let table = String::from_utf8(output.stderr).unwrap();
+    assert!(table.contains("emulated"), "{table}");
+}
+
+#[test]
+fn k085_a_listed_device_that_does_not_open_is_its_error_and_nothing_takes_its_place() {
+    if !is_here() {
+        return;
+    }
+    let (output, report) = bench_on(&Stub::new("bad_domain 1"), &["--transport", "efa-direct", "--op", "read"]);
+    let case = only(&report);
+    let failure = case.failure.as_ref().unwrap();
+    assert_eq!((output.status.code(), case.path.as_str()), (Some(1), "inconclusive"), "{failure:?}");
+    assert!(failure.cause.contains("fi_domain") && failure.cause.contains("No such device"), "{failure:?}");
+    assert_eq!((case.provider.as_deref(), case.gb_per_s), (None, None));
+}
+
+#[test]
+fn k088_data_that_moved_only_once_is_no_figure() {
+    if !is_here() {
+        return;
+    }
+    // The cold round's operations move; all later ones only complete.
+    let (output, report) = bench_on(&Stub::new("moves 512"), &["--transport", "efa-direct", "--op", "write"]);
+    let case = only(&report);
+    let failure = case.failure.as_ref().unwrap();
+    assert_eq!((output.status.code(), case.ended), (Some(1), Ended::Partial), "{failure:?}");
+    assert!(failure.cause.contains("wrong") || failure.cause.contains("block"), "{failure:?}");
+    assert_eq!((case.rounds, case.gb_per_s), (0, None));
 }
 
 #[test]

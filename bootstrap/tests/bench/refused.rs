@@ -145,6 +145,23 @@ fn too_little_memory_is_refused_with_numbers() {
 }
 
 #[test]
+fn too_little_lockable_memory_is_refused_for_devices_that_keep_pools_in_memory() {
+    // The superuser may lock any amount, unless that right is taken away.
+    let is_superuser = rustix::process::geteuid().is_root();
+    let words = if is_superuser { &["setpriv", "--bounding-set=-ipc_lock"][..] } else { &["env"] };
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(["sh", "-c", "ulimit -l 64; exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_prefab-bootstrap")).args(["bench", "--local", "--transport", "efa-direct"]);
+    let output = command.args(["--tokens", "64", "--engine"]).arg(engine_path()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    for part in ["a limit of 64 KiB of locked memory", "which EFA keeps in memory", "LimitMEMLOCK=infinity"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert!(output.stdout.is_empty());
+}
+
+#[test]
 fn places_that_cannot_be_written_are_found_before_anything_runs() {
     assert_refused(&["--json", "/nowhere/report.json"], 1, &["/nowhere/report.json"]);
     assert_refused(&["--csv", "/nowhere/cases.csv"], 1, &["/nowhere/cases.csv"]);

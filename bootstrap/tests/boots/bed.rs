@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use prefab_contract::boot_record::BootRecord;
-use prefab_contract::engine::PairKey;
+use prefab_contract::engine::{MESSAGE_VERSION, PairKey};
 use prefab_contract::roster::{self, RosterEntry};
 use prefab_contract::sha256::Sha256;
 use serde_json::{Value, json};
@@ -103,7 +103,14 @@ impl<'a> Bed<'a> {
     pub(crate) fn new(services: &'a Services, number: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
+        // The engine of the bed is no program: what a good one would say of this machine stands in.
+        let libfabric = json!({ "library": null, "unavailable": "not here", "providers": [], "devices": [] });
+        let probe = json!({
+            "version": MESSAGE_VERSION, "engine_version": "0.1.0", "libfabric": libfabric,
+            "transports": [{ "transport": "builtin-tcp", "unavailable": null }],
+        });
         for (file, text) in [
+            (".programs/prefab-fabric-probe.out", probe.to_string().as_str()),
             ("sys/class/dmi/id/product_name", "p5.48xlarge\n"),
             ("etc/resolv.conf", "nameserver 127.0.0.1\n"),
             (".disk/root", "150000000000\n"),

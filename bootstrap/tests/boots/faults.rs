@@ -182,6 +182,10 @@ pub(crate) const FAULTS: &[Fault] = &[
             commands(setup, &["sleep 60"]);
         })
     },
+    fault("secrets of the plan that no task names", End::Ready, &[], |setup, variant| {
+        let arn = format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:other-{variant}");
+        setup.config["secrets"] = json!({ "OTHER": arn });
+    }),
     fault("something lies where its lock belongs", End::NotReady, &["lock"], |setup, variant| {
         let (folder, lock) = (setup.root.join("run"), setup.root.join("run/prefab/boot.lock"));
         match variant % 3 {

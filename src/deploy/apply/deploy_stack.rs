@@ -51,17 +51,32 @@ pub(super) fn deploy(
             Prepared::NoChanges => return Ok(Deployed { changed: false, orphans: Vec::new() }),
         },
     };
-    let begun = as_confirmed(session, job, at, &found).and_then(|()| begin(session, job, at, &found));
-    let begun = begun.map_err(|stop| {
-        // Not where another run's operation is under way, and not where it is unknown what runs.
-        let alone = !matches!(stop, Stop::InProgress(_) | Stop::Failed(_));
-        change_set::discard(session, &at.of.stack.name, &found.id, alone && at.of.is_new());
-        stop
-    })?;
+    if let Err(stop) = as_confirmed(session, job, at, &found) {
+        thrown_away(session, at, &found, &stop);
+        return Err(stop);
+    }
+    execute(session, job, ground, at, &found)
+}
+
+/// Executes a change set that was confirmed, and watches it to its end.
+pub(super) fn execute(
+    session: Session<'_>,
+    job: &Job<'_>,
+    ground: &mut Ground,
+    at: &Planned<'_>,
+    found: &ChangeSet,
+) -> Result<Deployed, Stop> {
+    let begun = begin(session, job, at, found).inspect_err(|stop| thrown_away(session, at, found, stop))?;
     let watched = finish(session, job, ground, at, &begun)?;
-    ground.saw(kind, watched.view.clone());
+    ground.saw(at.of.stack.kind, watched.view.clone());
     keep_guarded(session, &watched.view);
     Ok(Deployed { changed: true, orphans: orphans(&watched) })
+}
+
+fn thrown_away(session: Session<'_>, at: &Planned<'_>, found: &ChangeSet, stop: &Stop) {
+    // Not where another run's operation is under way, and not where it is unknown what runs.
+    let alone = !matches!(stop, Stop::InProgress(_) | Stop::Failed(_));
+    change_set::discard(session, &at.of.stack.name, &found.id, alone && at.of.is_new());
 }
 
 /// A change set that was made after the question must be what was foreseen; else the person is asked again, and `--yes`
@@ -152,7 +167,13 @@ fn finish(
     let template = stack.template.json();
     let instance_type = |id: &str| instance_type(template, id);
     let scene = Scene { region: job.spec.region.as_str(), instance_type: &instance_type, bucket };
-    Err(Stop::Failed(failure::analyse(session, &watched, operation, scene).to_string()))
+    let failure = failure::analyse(session, &watched, operation, scene);
+    let zones = failure.causes.first().map(|cause| cause.zones.clone()).unwrap_or_default();
+    let text = failure.to_string();
+    Err(match operation {
+        Operation::Create if !zones.is_empty() => Stop::NoRoom { text, zones },
+        _ => Stop::Failed(text),
+    })
 }
 
 /// The type of a node: that of the launch template that it refers to.

@@ -1,100 +1,13 @@
 //! Figures beside each other, with a verdict.
 
-use prefab_contract::bench_report::Mode;
+use prefab_contract::bench_report::Case;
 use serde::Serialize;
 
+use super::metric::{METRICS, Metric, Row};
 use super::{Likeness, Pair, Settings};
 use crate::report::input::{Located, State};
-use crate::report::number::as_f64;
-use crate::report::statistics::{Bootstrap, Interval, LEAST_SAMPLES, quantile, ratio_interval};
-
-/// A figure of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Metric {
-    /// Payload over the median duration, in GB/s.
-    Bandwidth,
-    /// Half of the requests end within, in ms, where that is not the inverse of bandwidth.
-    P50,
-    /// 90 % of requests end within, in ms.
-    P90,
-    /// 99 % of requests end within, in ms.
-    P99,
-    /// Time after the end of prefill, in ms.
-    Exposed,
-    /// Processor seconds of both ends for a GB.
-    Cpu,
-}
-
-/// How a metric is made.
-struct Row {
-    metric: Metric,
-    /// The figure as the report tells it.
-    told: fn(&Located<'_>) -> Option<f64>,
-    /// The quantile that it is.
-    quantile: f64,
-    /// What it is a quantile of, in the order in which it ran; empty where the report does not tell it.
-    samples: fn(&Located<'_>) -> Vec<f64>,
-}
-
-const METRICS: &[Row] = &[
-    Row {
-        metric: Metric::Bandwidth,
-        told: |it| it.case.gb_per_s.filter(|_| !it.has_prefill()),
-        quantile: 0.5,
-        samples: |it| it.case.rounds_us.clone(),
-    },
-    Row {
-        metric: Metric::P50,
-        told: |it| Some(it.case.p50_us.filter(|_| it.case.mode == Mode::Steady || it.case.q > 1)? / 1e3),
-        quantile: 0.5,
-        samples: |it| it.requests_us().to_vec(),
-    },
-    Row {
-        metric: Metric::P90,
-        told: |it| Some(it.case.p90_us? / 1e3),
-        quantile: 0.9,
-        samples: |it| it.requests_us().to_vec(),
-    },
-    Row {
-        metric: Metric::P99,
-        told: |it| Some(it.case.p99_us? / 1e3),
-        quantile: 0.99,
-        samples: |it| it.requests_us().to_vec(),
-    },
-    Row { metric: Metric::Exposed, told: |it| Some(it.case.exposed_us? / 1e3), quantile: 0.5, samples: exposed_us },
-    Row {
-        metric: Metric::Cpu,
-        told: |it| Some(it.case.initiator_cpu_s_per_gb? + it.case.target_cpu_s_per_gb?),
-        quantile: 0.5,
-        samples: |_| Vec::new(),
-    },
-];
-
-/// What of each round came after its prefill.
-fn exposed_us(it: &Located<'_>) -> Vec<f64> {
-    let prefill_us = it.case.prefill_ms.map_or(0.0, |ms| as_f64(ms) * 1e3);
-    it.case.rounds_us.iter().map(|us| us - prefill_us).collect()
-}
-
-impl Metric {
-    /// Its name with the unit.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Bandwidth => "GB/s",
-            Self::P50 => "p50 ms",
-            Self::P90 => "p90 ms",
-            Self::P99 => "p99 ms",
-            Self::Exposed => "exposed ms",
-            Self::Cpu => "CPU s/GB",
-        }
-    }
-
-    /// Whether more of it is better.
-    pub fn more_is_better(self) -> bool {
-        self == Self::Bandwidth
-    }
-}
+use crate::report::label;
+use crate::report::statistics::{Bootstrap, Interval};
 
 /// A figure of two like cases.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -198,65 +111,24 @@ fn unsound(pair: &Pair<'_>) -> Option<Verdict> {
         (Some(why), _) => Some(Verdict::NotJudged { why: format!("{} is not sound: {why}", pair.baseline_letter) }),
         (None, Some(why)) => Some(Verdict::Broken { why }),
         (None, None) => {
-            let path = |side: &[Located<'_>]| side.first().map(|it| it.case.path.clone()).unwrap_or_default();
-            let (from, to) = (path(&pair.baseline), path(&pair.other));
-            let same_transport = pair.baseline.first()?.case.transport == pair.other.first()?.case.transport;
-            (same_transport && from != to).then_some(Verdict::AnotherPath { from, to })
+            let (from, to) = (pair.baseline.first()?, pair.other.first()?);
+            let (from, to) = another_way(from.case, to.case).filter(|_| from.case.transport == to.case.transport)?;
+            Some(Verdict::AnotherPath { from, to })
         }
     }
 }
 
-impl Row {
-    fn is_told(&self, pair: &Pair<'_>) -> bool {
-        let told = |side: &[Located<'_>]| side.iter().any(|it| (self.told)(it).is_some());
-        told(&pair.baseline) && told(&pair.other)
+/// The ways that two cases took, where they differ, as far as both reports tell them.
+fn another_way(from: &Case, to: &Case) -> Option<(String, String)> {
+    if from.path != to.path {
+        return Some((from.path.clone(), to.path.clone()));
     }
-
-    /// Samples enough on both sides.
-    fn is_judged(&self, pair: &Pair<'_>) -> bool {
-        let enough =
-            |side: &[Located<'_>]| side.iter().map(|it| (self.samples)(it).len()).sum::<usize>() >= LEAST_SAMPLES;
-        self.is_told(pair) && enough(&pair.baseline) && enough(&pair.other)
-    }
-
-    fn why_not(&self, pair: &Pair<'_>) -> String {
-        let told = |side: &[Located<'_>]| side.iter().any(|it| !(self.samples)(it).is_empty());
-        if told(&pair.baseline) && told(&pair.other) {
-            format!("fewer than {LEAST_SAMPLES} rounds")
-        } else {
-            "told once a run".to_owned()
-        }
-    }
-
-    /// Of several runs the median.
-    fn figure(&self, side: &[Located<'_>]) -> Option<f64> {
-        quantile(&side.iter().filter_map(self.told).collect::<Vec<_>>(), 0.5)
-    }
-
-    /// The interval of other / baseline.
-    fn interval(&self, pair: &Pair<'_>, bootstrap: Bootstrap) -> Option<Interval> {
-        let samples = |side: &[Located<'_>]| side.iter().map(self.samples).collect::<Vec<_>>();
-        let (baseline, other) = (samples(&pair.baseline), samples(&pair.other));
-        let interval = ratio_interval(&slices(&baseline), &slices(&other), self.quantile, bootstrap)?;
-        if self.metric != Metric::Bandwidth {
-            return Some(interval);
-        }
-        // Bandwidth goes with the inverse of durations; like cases move equal payloads.
-        Some(interval.map_decreasing(|ratio| 1.0 / ratio))
-    }
-
-    fn verdict(&self, interval: Interval, settings: Settings) -> Verdict {
-        let is_large = (interval.estimate - 1.0).abs() >= settings.tolerance;
-        match (interval.excludes(1.0) && is_large, (interval.estimate > 1.0) == self.metric.more_is_better()) {
-            (false, _) => Verdict::Same,
-            (true, true) => Verdict::Better,
-            (true, false) => Verdict::Worse,
-        }
-    }
-}
-
-fn slices(side: &[Vec<f64>]) -> Vec<&[f64]> {
-    side.iter().map(Vec::as_slice).collect()
+    let (before, after) = (from.facts.as_ref()?, to.facts.as_ref()?);
+    let of_rdma =
+        before.rdma.zip(after.rdma).map(|(one, other)| (label::rdma(one).to_owned(), label::rdma(other).to_owned()));
+    let of_memory = (before.memory_path.clone(), after.memory_path.clone());
+    let differing = of_rdma.into_iter().chain([of_memory]).find(|(one, other)| one != other);
+    differing.map(|(one, other)| (format!("{}, {one}", from.path), format!("{}, {other}", to.path)))
 }
 
 impl Pair<'_> {

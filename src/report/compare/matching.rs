@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Pair, Refusal, Side};
 use crate::report::input::{Located, letter};
 use crate::report::label;
-use crate::report::number::{NOT_MEASURED, figure};
+use crate::report::number::figure;
 use crate::units::grouped;
 
 /// What a case is, in the words of its report. Two cases are compared when all of it is equal.
@@ -119,16 +119,6 @@ const CASE_SHAPE: &[Shape] = &[
     Shape { name: "working_set_bytes", of: |it| it.case.working_set_bytes.to_string() },
     Shape { name: "threads_initiator", of: |it| it.case.threads_initiator.to_string() },
     Shape { name: "threads_target", of: |it| it.case.threads_target.to_string() },
-];
-
-/// Facts that may differ, and that a reader then wants to know.
-const ALSO: &[Fact] = &[
-    Fact { name: "processor", of: |it| it.cpu_model.clone().unwrap_or_else(|| NOT_MEASURED.to_owned()) },
-    Fact { name: "processors in use", of: |it| it.cpus.to_string() },
-    Fact { name: "kernel", of: |it| it.kernel.clone().unwrap_or_else(|| NOT_MEASURED.to_owned()) },
-    Fact { name: "prefab-bootstrap", of: |it| it.bootstrap_version.clone() },
-    Fact { name: "prefab-fabric", of: |it| it.engine_version.clone().unwrap_or_else(|| NOT_MEASURED.to_owned()) },
-    Fact { name: "seed", of: |it| it.seed.to_string() },
 ];
 
 /// Pairs of like cases, and what has no like.
@@ -263,40 +253,4 @@ fn nothing_alike((first, ours): (&str, &Cases<'_>), (second, theirs): (&str, &Ca
          the same options",
         differing.join(", ")
     ))
-}
-
-/// What else differs between the sides.
-pub(super) fn environments(sides: &[Side]) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for fact in ALSO {
-        let values: Vec<String> = sides
-            .iter()
-            .map(|side| {
-                let values: BTreeSet<String> =
-                    side.runs.iter().map(|run| (fact.of)(&run.content.environment)).collect();
-                values.into_iter().collect::<Vec<_>>().join(" and ")
-            })
-            .collect();
-        if values.iter().any(|value| Some(value) != values.first()) {
-            let told = values.iter().enumerate().map(|(number, value)| format!("{value} in {}", letter(number)));
-            sentences.push(format!("{}: {}", fact.name, told.collect::<Vec<_>>().join(", ")));
-        }
-    }
-    sentences.extend(busy(sides));
-    sentences
-}
-
-/// Sides that were measured on a machine with other work.
-fn busy(sides: &[Side]) -> Vec<String> {
-    let load = |side: &Side| {
-        side.runs
-            .iter()
-            .filter_map(|run| run.content.environment.load_before)
-            .filter(|load| *load > 1.0)
-            .reduce(f64::max)
-    };
-    let loads = sides.iter().enumerate().filter_map(|(number, side)| Some((letter(number), load(side)?)));
-    loads
-        .map(|(letter, load)| format!("the machine of {letter} was busy: its load was {} before", figure(load)))
-        .collect()
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{Comparison, Contrast, Metric, Named, Verdict, View};
 use crate::report::number::{NOT_MEASURED, count, figure, optional};
 use crate::report::plain::visible;
+use crate::report::statistics::LEAST_SAMPLES;
 use crate::table;
 use crate::units::grouped;
 
@@ -130,7 +131,8 @@ fn noise(comparison: &Comparison) -> String {
         "They hold the noise within runs, and between those of a side."
     };
     format!(
-        "Intervals: {} %{together}, by resampling requests with a fixed seed. {between} Below {} % nothing counts.",
+        "Intervals: {} %{together}, by resampling requests with a fixed seed. {between} Below {} % nothing counts. What a run \
+         tells once is judged from {LEAST_SAMPLES} runs of each side on.",
         (comparison.confidence * 1000.0).round() / 10.0,
         (comparison.tolerance * 1000.0).round() / 10.0
     )

@@ -132,6 +132,16 @@
   // One line of the legend for all ceilings, and one for all predictions: they have the colours of what they belong to.
   const TOGETHER = { ceiling: "ceilings", predicted: "predicted" };
 
+  // The mark of a ceiling beside lying bars, as the legend shows it: the library would lay its line across the name's field.
+  const upright = (colour) => {
+    const mark = document.createElement("canvas");
+    [mark.width, mark.height] = [3, 14];
+    const context = mark.getContext("2d");
+    context.fillStyle = colour;
+    context.fillRect(0, 0, mark.width, mark.height);
+    return mark;
+  };
+
   const legend = (plot, single, colour) => (chart) => {
     const named = new Set();
     const items = Chart.defaults.plugins.legend.labels.generateLabels(chart).flatMap((item) => {
@@ -150,7 +160,7 @@
         const style = isBars(plot) ? { pointStyle: "rect", fillStyle: `${colour.quiet}33` } : { pointStyle: "circle", fillStyle: colour.page };
         return [{ ...common, ...style, lineWidth: 1.5 }];
       }
-      return [{ ...common, ...(isBars(plot) ? { rotation: 90, lineWidth: 2.5 } : { pointStyle: "line", lineDash: [6, 4], lineWidth: 2 }) }];
+      return [{ ...common, ...(isBars(plot) ? { pointStyle: upright(colour.quiet), rotation: 0 } : { pointStyle: "line", lineDash: [6, 4], lineWidth: 2 }) }];
     });
     return [...items.filter((item) => item.role === undefined), ...items.filter((item) => item.role !== undefined)];
   };

@@ -15,6 +15,8 @@ pub(super) fn section(context: &Context<'_>) -> Section {
         let times = it.case.first_transfer_ms.zip(it.median_ms()).map(|(first, median)| first / median);
         let cells = vec![
             context.labels.whole(it),
+            optional(it.case.start_ms),
+            optional(it.case.load_ms),
             optional(it.case.connect_ms),
             optional(it.case.registration_ms),
             optional(it.case.first_transfer_ms),
@@ -27,6 +29,8 @@ pub(super) fn section(context: &Context<'_>) -> Section {
         caption: "Before and with the first request, in ms".to_owned(),
         columns: vec![
             Column::text("Case"),
+            Column::number("Start engine"),
+            Column::number("Load libraries"),
             Column::number("Connect"),
             Column::number("Register"),
             Column::number("First request"),

@@ -1,5 +1,7 @@
 //! How the durations of requests are spread.
 
+use prefab_contract::bench_report::LatencyBucket;
+
 use super::{Context, MOST_PLOTS, left_out, row};
 use crate::report::input::Located;
 use crate::report::label::{Line, in_order};
@@ -38,8 +40,16 @@ pub(super) fn section(context: &Context<'_>) -> Section {
                 .to_owned(),
         );
     }
-    if !measured.is_empty() && measured.iter().all(|it| it.requests_us().is_empty()) {
+    let (one_by_one, bucketed) = (|it: &Located<'_>| !it.requests_us().is_empty(), |it: &Located<'_>| is_bucketed(it));
+    if !measured.is_empty() && !measured.iter().any(|it| one_by_one(it) || bucketed(it)) {
         text.push("No distribution is drawn: the reports hold no samples of single requests.".to_owned());
+    }
+    if measured.iter().any(bucketed) {
+        text.push(
+            "Requests of steady flows, and those that ran beside others, are told in buckets: a step lies at the upper end of \
+             its bucket, which is about a tenth wide."
+                .to_owned(),
+        );
     }
     text.extend(left_out(groups.len()));
     let exhibits = groups.into_iter().take(MOST_PLOTS).map(|(title, cases)| exhibit(context, &title, cases)).collect();
@@ -66,18 +76,46 @@ fn exhibit(context: &Context<'_>, title: &str, cases: Vec<Located<'_>>) -> Exhib
     Exhibit::Plot { plot, numbers }
 }
 
+/// Told in buckets alone.
+fn is_bucketed(it: &Located<'_>) -> bool {
+    it.requests_us().is_empty() && !it.case.latencies.is_empty()
+}
+
 fn series(line: &Line<'_>) -> Option<Series> {
-    let case = line.cases.first().filter(|it| !it.requests_us().is_empty())?;
-    let mut samples = case.requests_us().to_vec();
-    samples.sort_by(f64::total_cmp);
-    let every = samples.len().div_ceil(STEPS);
-    let last = samples.len() - 1;
-    let drawn = samples.iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
-    let points = drawn.map(|(place, us)| {
-        let (ms, done) = (us / 1e3, as_f64(place as u64 + 1) / as_f64(samples.len() as u64) * 100.0);
-        Point { x: ms, y: done, note: format!("{} % within {} ms ({})", figure(done), figure(ms), case.source()) }
+    let it = line.cases.first()?;
+    let steps = if is_bucketed(it) { of_buckets(it) } else { of_requests(it) };
+    let points = steps.into_iter().map(|(us, share)| {
+        let (ms, done) = (us / 1e3, share * 100.0);
+        Point { x: ms, y: done, note: format!("{} % within {} ms ({})", figure(done), figure(ms), it.source()) }
     });
-    Some(Series { label: line.label.clone(), role: Role::Measured, colour: line.colour, points: points.collect() })
+    let points: Vec<Point> = points.collect();
+    (!points.is_empty()).then(|| Series {
+        label: line.label.clone(),
+        role: Role::Measured,
+        colour: line.colour,
+        points,
+    })
+}
+
+/// Durations in microseconds, each with the share of requests that it holds.
+fn of_requests(it: &Located<'_>) -> Vec<(f64, f64)> {
+    let mut samples = it.requests_us().to_vec();
+    samples.sort_by(f64::total_cmp);
+    let every = samples.len().div_ceil(STEPS).max(1);
+    let steps = samples.iter().enumerate().filter(|(place, _)| place % every == 0 || place + 1 == samples.len());
+    steps.map(|(place, us)| (*us, as_f64(place as u64 + 1) / as_f64(samples.len() as u64))).collect()
+}
+
+/// The same of buckets, at their upper ends; the last one ends with the longest request.
+fn of_buckets(it: &Located<'_>) -> Vec<(f64, f64)> {
+    let all = it.case.latencies.iter().map(|bucket| bucket.requests).sum();
+    let longest = it.case.max_us.unwrap_or(f64::INFINITY);
+    let mut done = 0;
+    let step = |bucket: &LatencyBucket| {
+        done += bucket.requests;
+        (bucket.up_to_us.min(longest), as_f64(done) / as_f64(all))
+    };
+    it.case.latencies.iter().map(step).collect()
 }
 
 fn described(lines: &[Line<'_>]) -> String {
@@ -96,7 +134,7 @@ fn numbers(lines: &[Line<'_>], title: &str) -> Table {
             let least = it.requests_us().iter().copied().reduce(f64::min);
             let cells = vec![
                 line.label.clone(),
-                grouped(it.case.rounds),
+                grouped(it.requests()),
                 milliseconds(least),
                 optional(it.median_ms()),
                 milliseconds(it.case.p90_us),

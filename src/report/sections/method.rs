@@ -11,6 +11,8 @@ pub(super) fn section(_: &Context<'_>) -> Section {
          poisoning and comparing data lie outside.",
         "One-sided: each run of adjacent blocks is an operation of its own and the target posts nothing. Receiver-assisted: \
          the source gathers, the target places and answers. The two are never mixed in one figure.",
+        "In request mode requests run in rounds, all of them verified. In steady mode they follow each other for a window of time; \
+         those that end inside it count, and the first, the last and one at random are verified.",
         "Ratios to a ceiling are medians over rounds, each taken against the best plain loop of the same round.",
     ];
     let mut text: Vec<String> = text.map(str::to_owned).to_vec();

@@ -1,6 +1,6 @@
 //! What a reader must know before reading figures.
 
-use prefab_contract::bench_report::SLOW_LINK_SHARE;
+use prefab_contract::bench_report::{Mode, SLOW_LINK_SHARE};
 
 use super::Context;
 use crate::report::input::{Located, State, letter};
@@ -75,7 +75,9 @@ fn named(context: &Context<'_>, it: &Located<'_>) -> String {
 
 fn cut_short(context: &Context<'_>, it: &Located<'_>) -> Option<String> {
     (it.state() == State::Partial).then(|| {
-        let rounds = count(usize::try_from(it.case.rounds).unwrap_or(usize::MAX), "measured round");
+        let what = if it.case.mode == Mode::Steady { "measured request" } else { "measured round" };
+        let number = if it.case.mode == Mode::Steady { it.case.requests } else { it.case.rounds };
+        let rounds = count(usize::try_from(number).unwrap_or(usize::MAX), what);
         let why = it.case.failure.as_ref().map_or_else(
             || "no reason is given".to_owned(),
             |failure| format!("{} at the stage {}: {}", failure.side, failure.stage, failure.cause),

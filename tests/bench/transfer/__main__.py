@@ -11,6 +11,7 @@ import json
 import os
 import sys
 
+import libfabric
 import machine
 import table
 from goals import goals
@@ -23,6 +24,7 @@ def parse():
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose names of ours or of a peer hold this text")
     parser.add_argument("--rounds", type=int, default=9, help="an odd number, at least 9 for a verdict")
     parser.add_argument("--seconds", type=int, default=2, help="of each program in each round")
+    parser.add_argument("--baseline", choices=["stopgo"], help="hold what stands in for fi_rma_bw against it")
     parser.add_argument("--json", metavar="FILE", help="every figure of every round")
     options = parser.parse_args()
     if options.rounds % 2 == 0 or options.rounds < 1 or options.seconds < 1:
@@ -41,7 +43,9 @@ def keep(path, document):
 def main():
     options = parse()
     about = machine.describe()
-    chosen = [goal for goal in goals(os.path.abspath(options.bootstrap)) if options.only in goal.ours.name or any(options.only in peer.name for peer in goal.peers)]
+    bootstrap = os.path.abspath(options.bootstrap)
+    everything = goals(bootstrap, libfabric.tcp_of(bootstrap), options.baseline == "stopgo")
+    chosen = [goal for goal in everything if options.only in goal.ours.name or any(options.only in peer.name for peer in goal.peers)]
     rows, document = [], {"machine": about, "rounds": options.rounds, "seconds": options.seconds, "rows": []}
     for number, goal in enumerate(chosen, start=1):
         def keep_row(row):

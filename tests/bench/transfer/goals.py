@@ -1,12 +1,16 @@
 """The goals: which cell of ours, against whom, at least how many times as fast."""
 import dataclasses
 
-from peers import BothWays, Ceiling, Fabtests, Iperf3, Nixl, Ours
+from peers import Allowance, BothWays, Ceiling, Cost, Fabtests, Iperf3, Nixl, Ours, StopGo
 
-# What fi_rma_bw can do: windows from one run of hot memory.
-HOT = ("--fragmentation", "0", "--working-set", "0", "--no-ceilings")
-WINDOWS_8_KIB = ("sweep", "--local", "--sizes", "8KiB", "--window", "1024", *HOT)
-WINDOWS_256_KIB = ("sweep", "--local", "--sizes", "256KiB", "--window", "64", *HOT)
+# What fi_rma_bw can do: windows of hot memory. Its operations lie in one run; ours of 8 KiB lie apart, so that none of them can
+# be joined and each is an operation.
+HOT = ("--working-set", "0", "--no-ceilings")
+WINDOWS_8_KIB = ("sweep", "--local", "--sizes", "8KiB", "--window", "1024", "--fragmentation", "1", *HOT)
+WINDOWS_256_KIB = ("sweep", "--local", "--sizes", "256KiB", "--window", "64", "--fragmentation", "0", *HOT)
+# A steady flow keeps room for the window that is verified.
+ROOM = ("working_set_bytes",)
+APART = ("fragmentation", *ROOM)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +24,12 @@ class Goal:
     admitted: tuple = ()
     # A figure beside others, with no verdict.
     informs: bool = False
+    unit: str = "GB/s"
 
 
-def goals(bootstrap):
-    """Every goal, in the order of the report."""
+def goals(bootstrap, fabric_tcp, checks_stopgo=False):
+    """Every goal, in the order of the report. `fabric_tcp` is the name that libfabric's TCP has here. With `checks_stopgo` what
+    stands in for fi_rma_bw is held against it."""
 
     def ours(name, *options):
         return Ours(bootstrap, options, name)
@@ -49,18 +55,39 @@ def goals(bootstrap):
     def windows(transport, shape, operation="write"):
         return (*shape, "--transport", transport, "--op", operation, "--mode", "steady")
 
+    def windows_of_fi_rma_bw(shape):
+        peers = fi_rma_bw("tcp")
+        return (*peers, StopGo(bootstrap, (*shape, "--transport", fabric_tcp, "--op", "write"), peers))
+
     in_windows = windows("builtin-tcp", WINDOWS_8_KIB)
-    rows.append(Goal(ours("builtin-tcp write 8 KiB, windows", *in_windows), fi_rma_bw("tcp"), 3.0))
+    rows.append(Goal(ours("builtin-tcp write 8 KiB, windows", *in_windows), windows_of_fi_rma_bw(WINDOWS_8_KIB), 3.0, APART))
     for name, shape, operation, at_least, admitted in (
-        ("tcp write 256 KiB, windows", WINDOWS_256_KIB, "write", 0.95, ()),
-        ("tcp write 8 KiB, windows", WINDOWS_8_KIB, "write", 2.0, ()),
-        ("tcp packed 8 KiB, windows", WINDOWS_8_KIB, "packed", 2.5, ("semantics", "operation")),
+        ("tcp write 256 KiB, windows", WINDOWS_256_KIB, "write", 0.95, ROOM),
+        ("tcp write 8 KiB, windows", WINDOWS_8_KIB, "write", 2.0, APART),
+        ("tcp packed 8 KiB, windows", WINDOWS_8_KIB, "packed", 2.5, ("semantics", "operation", *APART)),
     ):
-        options = windows("tcp", shape, operation)
-        rows.append(Goal(ours(name, *options), fi_rma_bw("tcp"), at_least, admitted))
+        options = windows(fabric_tcp, shape, operation)
+        rows.append(Goal(ours(name, *options), windows_of_fi_rma_bw(shape), at_least, admitted))
+    if checks_stopgo:
+        for shape, admitted in ((WINDOWS_8_KIB, ("fragmentation",)), (WINDOWS_256_KIB, ())):
+            stopgo = StopGo(bootstrap, (*shape, "--transport", fabric_tcp, "--op", "write"))
+            rows.append(Goal(Stands(stopgo, shape[3]), fi_rma_bw("tcp"), 0.95, admitted, informs=True))
     shm = windows("shm", WINDOWS_256_KIB)
     rows.append(Goal(BothWays(bootstrap, shm, "shm write 256 KiB, both ways"), fi_rma_bw("shm", both_ways=True), 0.95,
-                     informs=True))
+                     ROOM, informs=True))
+    null = Cost(bootstrap, ("--transport", "null", *WINDOWS_8_KIB[2:]), "null, post and poll")
+    rows.append(Goal(null, (Allowance(200),), 1.0, unit="M/s"))
     rows.append(Goal(ours("builtin-tcp write 256 KiB, windows", *windows("builtin-tcp", WINDOWS_256_KIB)), (Iperf3(),),
                      None, informs=True))
     return rows
+
+
+class Stands:
+    """The stand-in in the place of ours, to be held against what it stands in for."""
+
+    def __init__(self, stopgo, size):
+        self.stopgo, self.name = stopgo, f"stop-and-go {size}, the stand-in"
+
+    def measure(self, seconds, _asked=None):
+        figure = self.stopgo.ours.measure(seconds)
+        return dataclasses.replace(figure, setting=dataclasses.replace(figure.setting, mode="steady"))

@@ -80,6 +80,57 @@ class BothWays:
         return Figure(sum(figure.gb_per_s for figure in figures), found)
 
 
+class StopGo:
+    """A window, then a wait for all of it, on the libfabric that ours has: what stands in where fi_rma_bw is not."""
+
+    name = "stop-and-go"
+
+    def __init__(self, bootstrap, options, stands_in_for=()):
+        self.ours, self.instead = Ours(bootstrap, (*options, "--mode", "request"), self.name), stands_in_for
+
+    def absent(self):
+        here = [peer.name for peer in self.instead if peer.absent() is None]
+        return f"{here[0]} is here" if here else None
+
+    def measure(self, seconds, asked):
+        figure = self.ours.measure(seconds)
+        # Its windows follow each other but for the checks between them, which are outside of its time.
+        return dataclasses.replace(figure, setting=dataclasses.replace(figure.setting, mode=asked.mode))
+
+
+class Cost:
+    """What posting and polling one descriptor costs of the initiator's processor, as descriptors that a second of it pays."""
+
+    def __init__(self, bootstrap, options, name):
+        self.command, self.name = [bootstrap, "bench", "sweep", "--local", "--op", "write", *options], name
+
+    def absent(self):
+        return None
+
+    def measure(self, seconds, _asked=None):
+        text = run([*self.command, "--duration", str(seconds), "--json", "-", "--progress", "none"])
+        case = json.loads(text)["cases"][0]
+        cost_ns = case["initiator_cpu_ns_per_descriptor"]
+        if case["ended"] != "complete" or not cost_ns:
+            raise Failed(f"a case of ours has no cost of a descriptor: {case['failure']}")
+        return Figure(1000 / cost_ns, Setting("cost", 1, "write", "one-way", "none", 0, 0, 0.0, 0, 1, 1))
+
+
+class Allowance:
+    """So many nanoseconds of a processor for a descriptor."""
+
+    is_read_off_ours = True
+
+    def __init__(self, cost_ns):
+        self.name, self.cost_ns = f"{cost_ns} ns a descriptor", cost_ns
+
+    def absent(self):
+        return None
+
+    def measure(self, _seconds, asked):
+        return Figure(1000 / self.cost_ns, asked)
+
+
 class Ceiling:
     """The plain loops that ours ran between its own rounds: the same shape, the same run."""
 
@@ -179,7 +230,7 @@ class Fabtests:
         port = str(free_port())
         command = [
             self.path(), "-p", self.provider, "-e", "rdm", "-o", operation, "-S", str(asked.descriptor_bytes), "-I",
-            str(iterations), "-w", "10", "-W", str(asked.descriptors), "-c", self.completion, "-b", port, "-E", port]
+            str(iterations), "-w", "10", "-W", str(asked.descriptors), "-c", self.completion, f"-b{port}", f"-E{port}"]
         environment = {**os.environ, "FI_TCP_IFACE": "lo"} if self.provider == "tcp" else None
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         server = start(command, env=environment)

@@ -17,6 +17,7 @@ class Row:
     at_least: float | None
     informs: bool
     remarks: list
+    unit: str = "GB/s"
     # By program: the figures of each round.
     gb_per_s: dict = dataclasses.field(default_factory=dict)
     cpu_s_per_gb: dict = dataclasses.field(default_factory=dict)
@@ -46,7 +47,7 @@ def choose(goal):
 def measure(goal, count, seconds, keep):
     """All rounds of one goal. `keep` sees the row after each of them, so that nothing measured is lost."""
     peers, remarks = choose(goal)
-    row = Row(goal.ours.name, " or ".join(peer.name for peer in peers) or "none", goal.at_least, goal.informs, remarks)
+    row = Row(goal.ours.name, " or ".join(peer.name for peer in peers) or "none", goal.at_least, goal.informs, remarks, goal.unit)
     try:
         # Unmeasured: it warms up, shows what ours sets, and whether a ratio may be made at all.
         asked = goal.ours.measure(1).setting

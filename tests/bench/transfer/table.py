@@ -1,7 +1,7 @@
 """The table that a person reads. Pure."""
 import statistics
 
-HEAD = ("ours", "GB/s", "peer", "GB/s", "ratio", "bound", "goal", "verdict")
+HEAD = ("ours", "rate", "peer", "rate", "ratio", "bound", "goal", "verdict")
 NUMBERS = (1, 3, 4, 5, 6)
 
 
@@ -26,9 +26,9 @@ def cells(row):
     found = row.verdict
     return (
         row.ours,
-        median(row.gb_per_s.get("ours")),
+        median(row.gb_per_s.get("ours"), row.unit),
         row.peer,
-        median(row.gb_per_s.get(row.peer)),
+        median(row.gb_per_s.get(row.peer), row.unit),
         f"{found.median:.2f}" if found else "-",
         f"{found.lower_bound:.2f}" if found else "-",
         f"{row.at_least:.2f}" if row.at_least else "-",
@@ -45,8 +45,8 @@ def outcome(row):
     return words + (", busy" if row.was_busy else "")
 
 
-def median(figures):
-    return f"{statistics.median(figures):.2f}" if figures else "-"
+def median(figures, unit):
+    return f"{statistics.median(figures):.2f} {unit}" if figures else "-"
 
 
 def busy_text(rows):

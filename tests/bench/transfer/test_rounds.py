@@ -31,7 +31,7 @@ class Pretended:
 
 
 def goal(ours, *others, **fields):
-    defaults = {"at_least": 2.0, "admitted": (), "informs": False}
+    defaults = {"at_least": 2.0, "admitted": (), "informs": False, "unit": "GB/s"}
     return SimpleNamespace(ours=ours, peers=others, **{**defaults, **fields})
 
 
@@ -137,6 +137,14 @@ class Readers(unittest.TestCase):
         self.assertAlmostEqual(figure.gb_per_s, 268_435_456 / 0.25 / 1e9)
         with self.assertRaisesRegex(Failed, "right blocks"):
             peers.Nixl.figure(plan, {**out, "verified": 4 * 32768 - 1})
+
+    def test_a_stand_in_is_absent_where_the_peer_is_here(self):
+        gone, here = Pretended("fi_rma_bw spin", [1.0], absence="none"), Pretended("fi_rma_bw sread", [1.0])
+        self.assertIsNone(peers.StopGo("bench", (), (gone,)).absent())
+        self.assertEqual(peers.StopGo("bench", (), (gone, here)).absent(), "fi_rma_bw sread is here")
+
+    def test_a_cost_is_held_against_its_allowance(self):
+        self.assertEqual(peers.Allowance(200).measure(1, SETTING), Figure(5.0, SETTING))
 
     def test_a_program_that_fails_or_hangs_gives_its_words(self):
         with self.assertRaisesRegex(Failed, "ended with 3 and said: no device"):

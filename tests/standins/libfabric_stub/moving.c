@@ -160,6 +160,8 @@ static ssize_t refuse_or_take(struct endpoint *endpoint, const struct fi_msg_rma
 	endpoint->posted++;
 	operation->fails = endpoint->posted == settings.fail_at;
 	operation->is_lost = endpoint->posted == settings.drop_at;
+	/* Notices carry immediate data, and always arrive. */
+	operation->is_idle = settings.moves && endpoint->posted > settings.moves && !operation->has_data;
 	append(&endpoint->staged_end, operation);
 	if (!(flags & FI_MORE) || !settings.doorbell)
 		ring(endpoint);

@@ -111,6 +111,8 @@ static struct fi_ops_domain domain_operations = {
 int open_domain(struct fid_fabric *fabric, struct fi_info *info, struct fid_domain **made, void *context)
 {
 	(void) fabric;
+	if (settings.bad_domain)
+		return -FI_ENODEV;
 	struct domain *domain = calloc(1, sizeof *domain);
 	domain->fid.fid = (struct fid){FI_CLASS_DOMAIN, context, &plain_operations};
 	domain->fid.ops = &domain_operations;

@@ -61,7 +61,7 @@ enum outcome place(struct endpoint *endpoint, struct operation *operation)
 		uint64_t address = is_efa() ? piece->addr : region->address + piece->addr;
 		remote[i] = (struct iovec){(void *) address, piece->len};
 	}
-	if (!copy(operation, target->pid, remote))
+	if (!operation->is_idle && !copy(operation, target->pid, remote))
 		return GONE;
 	const char *counter = settings.emulated ? (operation->is_read ? "rx_bytes" : "tx_bytes")
 						: (operation->is_read ? "rdma_read_bytes" : "rdma_write_bytes");

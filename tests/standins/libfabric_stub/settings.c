@@ -36,6 +36,7 @@ static const struct {
 	{"delay_us", &settings.delay_us},     {"hold_us", &settings.hold_us},
 	{"doorbell", &settings.doorbell},     {"eagain_ppm", &settings.eagain_ppm},
 	{"fail_at", &settings.fail_at},       {"drop_at", &settings.drop_at},
+	{"moves", &settings.moves},           {"bad_domain", &settings.bad_domain},
 	{"manual", &settings.manual},         {"wait", &settings.wait},
 	{"mover", &settings.mover},           {"hang", &settings.hang},
 	{"sread", &settings.sread},           {"hmem", &settings.hmem},

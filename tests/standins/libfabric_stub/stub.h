@@ -63,6 +63,8 @@ struct settings {
 	unsigned eagain_ppm;        /* posts refused although there is room, in millionths */
 	unsigned fail_at;           /* the number, from 1, of the operation that fails; 0: none */
 	unsigned drop_at;           /* the number of the operation whose completion is lost */
+	unsigned moves;             /* so many operations move their data, later ones only say so; 0: all */
+	unsigned bad_domain;        /* a domain that is listed does not open */
 	unsigned manual;            /* the target's queue must be read for data to be placed */
 	unsigned wait;              /* whether queues can be waited for, by a descriptor */
 	unsigned sread;             /* whether by fi_cq_sread too */
@@ -114,7 +116,7 @@ struct peer {
 
 struct operation {
 	struct operation *next;
-	bool is_read, has_data, completes_late, is_lost, fails;
+	bool is_read, has_data, completes_late, is_lost, fails, is_idle;
 	void *context;
 	uint64_t data, due_ns, bytes;
 	size_t local_count, remote_count;

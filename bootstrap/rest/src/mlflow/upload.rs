@@ -92,19 +92,22 @@ pub struct Uploaded {
 pub fn upload(client: &Client, record: &Record) -> Result<Uploaded> {
     let experiment_id = client.experiment(&record.experiment)?;
     let uploader = Uploader { client, experiment_id: &experiment_id };
-    let found = uploader.find_or_create(&record.parent, None, None)?;
+    let (found, origin) = uploader.find_or_create(&record.parent, None, None)?;
     // A parent's digest is that of the whole record.
     let whole = digest_of(record);
     if is_whole(&found, &whole) {
         return Ok(Uploaded { experiment_id, run_id: found.info.run_id, missing: Vec::new() });
     }
     let (parent, mut missing) = uploader.fill(found, &record.parent, None)?;
-    let mut there = uploader.children(&parent.run_id)?;
+    let mut there = match origin {
+        Origin::Made => BTreeMap::new(),
+        Origin::Found => uploader.children(&parent.run_id)?,
+    };
     for child in &record.children {
         let found = match there.remove(&child.key) {
             Some(run) if is_whole(&run, &digest_of(child)) => continue,
             Some(run) => run,
-            None => uploader.find_or_create(child, Some(&parent.run_id), None)?,
+            None => uploader.create(child, Some(&parent.run_id), None, Look::AfterFailure)?.0,
         };
         let (run, lost) = uploader.fill(found, child, Some(&parent.run_id))?;
         uploader.close(&run, child, &digest_of(child), &lost)?;
@@ -128,6 +131,24 @@ fn digest_of(record: &impl Serialize) -> String {
     digest(&serde_json::to_vec(record).unwrap_or_default()).to_string()
 }
 
+/// Where a run comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// An earlier attempt, or an answer that was lost.
+    Found,
+    /// Nothing is below it yet.
+    Made,
+}
+
+/// When a run is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Before it is made.
+    First,
+    /// It is known not to be there; after a lost answer it may be.
+    AfterFailure,
+}
+
 struct Uploader<'a> {
     client: &'a Client,
     experiment_id: &'a str,
@@ -136,11 +157,11 @@ struct Uploader<'a> {
 impl Uploader<'_> {
     /// Logs all that belongs to a run. Returns the run, and the files that are missing.
     fn fill(&self, found: Run, record: &RunRecord, parent: Option<&str>) -> Result<(RunInfo, Vec<String>)> {
-        let run = match self.log(&found.info, record) {
+        let run = match self.log(&found, record) {
             Err(error) if is_changed_param(&error) => {
                 // Somebody logged other params under this key: that run stays as it is.
-                let fresh = self.find_or_create(record, parent, Some(&found.info.run_id))?;
-                self.log(&fresh.info, record)?;
+                let (fresh, _) = self.find_or_create(record, parent, Some(&found.info.run_id))?;
+                self.log(&fresh, record)?;
                 fresh.info
             }
             logged => logged.map(|()| found.info)?,
@@ -167,15 +188,33 @@ impl Uploader<'_> {
         Ok(runs.into_iter().filter_map(|run| Some((key(&run)?, run))).collect())
     }
 
-    fn log(&self, run: &RunInfo, record: &RunRecord) -> Result<()> {
-        for batch in batches(&record.metrics, &record.params, &record.tags) {
-            self.client.log_batch(&run.run_id, &batch)?;
+    /// Logs what the run does not have. A run is made with its tags.
+    fn log(&self, run: &Run, record: &RunRecord) -> Result<()> {
+        let tags: Vec<Pair> = record.tags.iter().filter(|it| !run.data.tags.contains(&tag(it))).cloned().collect();
+        for batch in batches(&record.metrics, &record.params, &tags) {
+            self.client.log_batch(&run.info.run_id, &batch)?;
         }
         Ok(())
     }
 
-    /// The run with this key: an earlier attempt's, or a new one. After a lost answer it is looked for before it is made again.
-    fn find_or_create(&self, record: &RunRecord, parent: Option<&str>, supersedes: Option<&str>) -> Result<Run> {
+    /// The run with this key: an earlier attempt's, or a new one.
+    fn find_or_create(
+        &self,
+        record: &RunRecord,
+        parent: Option<&str>,
+        supersedes: Option<&str>,
+    ) -> Result<(Run, Origin)> {
+        self.create(record, parent, supersedes, Look::First)
+    }
+
+    /// Makes the run with this key, or finds it. After a lost answer it is looked for before it is made again.
+    fn create(
+        &self,
+        record: &RunRecord,
+        parent: Option<&str>,
+        supersedes: Option<&str>,
+        look: Look,
+    ) -> Result<(Run, Origin)> {
         let Self { client, experiment_id } = self;
         let key = supersedes.map_or_else(|| record.key.clone(), |run_id| format!("{}-after-{run_id}", record.key));
         let filter = format!("tags.`{KEY_TAG}` = '{key}'");
@@ -184,12 +223,14 @@ impl Uploader<'_> {
         tags.extend(supersedes.map(|run_id| Pair::new(SUPERSEDES_TAG, run_id)));
         tags.extend(record.tags.iter().map(tag));
         for attempt in 0.. {
-            let found = client.search_runs(experiment_id, &filter)?;
-            if let Some(run) = found.into_iter().min_by(|one, other| one.info.run_id.cmp(&other.info.run_id)) {
-                return Ok(run);
+            if attempt > 0 || look == Look::First {
+                let found = client.search_runs(experiment_id, &filter)?;
+                if let Some(run) = found.into_iter().min_by(|one, other| one.info.run_id.cmp(&other.info.run_id)) {
+                    return Ok((run, Origin::Found));
+                }
             }
             match client.create_run(experiment_id, &record.name, record.start_ms, &tags) {
-                Ok(run) => return Ok(run),
+                Ok(run) => return Ok((run, Origin::Made)),
                 Err(error) if error.is_transient() && !client.left().is_zero() => client.pause(attempt),
                 Err(error) => return Err(error),
             }

@@ -7,7 +7,7 @@ use prefab_contract::engine::{CaseSpec, Ceiling, Decode, GpuLinks, Mode, Round, 
 use super::as_f64;
 use super::durations::{Durations, mean, median};
 use super::gpu::Staged;
-use crate::bench::pair::{Flow, Outcome};
+use crate::bench::outcome::{Flow, Outcome};
 
 /// One pair of a case. The cold round is told apart and counts in no figure of it.
 pub(super) struct Measured<'a> {

@@ -6,7 +6,7 @@ use prefab_contract::bench_report::{Failure, SideCounter};
 use prefab_contract::engine::{CaseSpec, Counter, Mode};
 use prefab_contract::path::{self, Carried, Path};
 
-use crate::bench::pair::{ABANDONED, Outcome};
+use crate::bench::outcome::{ABANDONED, Outcome};
 use crate::engine::Side;
 
 /// Every block that should have been compared was, and was right: those of every round, and of a steady flow those that it

@@ -4,7 +4,7 @@ use prefab_contract::engine::{Ceiling, Counter, Memory, PathFacts, Rdma, Steady,
 use prefab_contract::transfer::{Scatter, Shape};
 
 use super::*;
-use crate::bench::pair::{ABANDONED, Flow, Ready};
+use crate::bench::outcome::{ABANDONED, Flow, Ready};
 use crate::bench::plan::Scheme;
 use crate::engine::Side;
 

@@ -310,3 +310,24 @@ impl Targets<'_> {
         numbered.filter(|(_, engine)| engine.is_some()).map(|(target, _)| target).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_release_is_refused_with_both_versions() {
+        let own = env!("CARGO_PKG_VERSION").to_owned();
+        entrance(&Ask::Enter { version: VERSION, release: own.clone() }).unwrap();
+        for (version, release) in [(VERSION + 1, own.clone()), (VERSION, "0.0.9".to_owned())] {
+            let error = entrance(&Ask::Enter { version, release: release.clone() }).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("prefab-bootstrap {release} with documents of version {version}")),
+                "{error}"
+            );
+            assert!(error.contains("use one release on both nodes"), "{error}");
+        }
+        let error = entrance(&Ask::Abandon { target: 1 }).unwrap_err().to_string();
+        assert!(error.contains("expected to be asked for entrance first"), "{error}");
+    }
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Logs 1,000 metrics to a real MLflow server on loopback, by prefab-bootstrap and by MLflow's own client in turn.
 
-    .venv/bin/python3 tests/bench/mlflow.py dist/prefab-bootstrap
+    .venv/bin/python3 tests/bench/mlflow_log.py dist/prefab-bootstrap
 
 Both log the same: a parent run with a report as its file, a child run with 1,000 points, params and tags. Ours is a whole
 process with its spool on disk; theirs is timed inside of a process that is loaded already, which is generous to it. Last
@@ -15,6 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+# The client would print two lines a run.
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.tracking import MlflowClient
