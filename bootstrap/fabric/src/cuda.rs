@@ -3,6 +3,7 @@
 //! Nothing of CUDA is called before [`library::load`] has seen the driver's library, every symbol used here and a
 //! device; what it returns is the proof that the other types ask for.
 
+pub(crate) mod batches;
 pub(crate) mod blocks;
 pub(crate) mod decode;
 pub(crate) mod fault;

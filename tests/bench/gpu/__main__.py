@@ -83,7 +83,7 @@ def one_round(options, rows, number):
 def render(rows, rounds, probe):
     lines = [f"{probe['gpus'][0]['name']} x {len(probe['gpus'])}, driver {probe['driver_version']}, CUDA "
              f"{probe['cuda_version']}; {len(rounds)} interleaved rounds; median (least to most)", ""]
-    widths = (58, 22, 6, 9)
+    widths = (64, 29, 6, 7)
     head = ("what", "ratio or figure", "goal", "")
     lines.append("  ".join(text.ljust(width) for text, width in zip(head, widths)).rstrip())
     unmet = 0

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use prefab_contract::transfer::Run;
 
+use super::batches::{Batch, Direction, LINK_SLOT_BYTES, plan, slot_bytes};
 use super::blocks::{Kernels, Piece, Table};
 use super::gpu::Gpu;
 use super::memory::{DeviceMemory, PinnedMemory};
-use super::staging::{Batch, Direction, LINK_SLOT_BYTES, Lane, SLOTS, Way, plan, slot_bytes};
+use super::staging::{Lane, SLOTS, Way};
 
 /// One request's way out and in.
 pub(super) struct Staged {

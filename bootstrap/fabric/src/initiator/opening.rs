@@ -9,8 +9,8 @@ use prefab_contract::engine::{CaseSpec, MemoryPath, Operation, PairKey, Transpor
 
 use crate::challenge::{NO_SESSION, Purpose, Session, WrongKey, prove};
 use crate::control::{Access, Control, Message};
+use crate::cuda::batches::Direction;
 use crate::cuda::pool::GpuPool;
-use crate::cuda::staging::Direction;
 use crate::store::Store;
 use crate::transport::libfabric::{self, Opened, Reach, Reachable};
 use crate::transport::peer::{self, Between, GpuMemory, PeerInitiator, PeerLoop};

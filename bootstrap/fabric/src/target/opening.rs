@@ -7,8 +7,8 @@ use prefab_contract::engine::{Fault, MemoryPath, Operation, Start, Transport};
 
 use crate::challenge::Purpose;
 use crate::control::{Access, Control, Message};
+use crate::cuda::batches::Direction;
 use crate::cuda::pool::GpuPool;
-use crate::cuda::staging::Direction;
 use crate::gate::Gate;
 use crate::store::Store;
 use crate::transport::libfabric::{self, IdleTarget, Opened, Reachable};

@@ -16,11 +16,11 @@ use super::plain::PlainLoop;
 use super::words::{Word, Words};
 use super::{Initiator, LOOK_AROUND, Moved, Served, Setting, Target, Unavailable};
 use crate::cpu_time::nanoseconds;
+use crate::cuda::batches::pieces_of;
 use crate::cuda::blocks::{At, Kernels, Piece, Table};
 use crate::cuda::gpu::Gpu;
 use crate::cuda::memory::{DeviceMemory, IPC_HANDLE_BYTES};
 use crate::cuda::pool::GpuPool;
-use crate::cuda::staging::pieces_of;
 use crate::cuda::stream::{Mark, Stream};
 
 /// The loops to run: one contiguous copy between the GPUs.

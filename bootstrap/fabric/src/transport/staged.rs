@@ -19,7 +19,8 @@ use std::time::Duration;
 use prefab_contract::engine::{CaseSpec, Operation, Transport};
 use prefab_contract::transfer::Run;
 
-use crate::cuda::staging::{SLOTS, slot_bytes};
+use crate::cuda::batches::slot_bytes;
+use crate::cuda::staging::SLOTS;
 
 /// How long to wait for a word while the GPU works, before it is asked again.
 const PACE: Duration = Duration::from_micros(50);

@@ -9,9 +9,10 @@ use prefab_contract::transfer::Run;
 
 use super::Ring;
 use crate::cpu_time::nanoseconds;
+use crate::cuda::batches::{Batch, Direction, plan};
 use crate::cuda::blocks::{Piece, Table};
 use crate::cuda::pool::GpuPool;
-use crate::cuda::staging::{Batch, Direction, Lane, SLOTS, Slab, Way, plan};
+use crate::cuda::staging::{Lane, SLOTS, Slab, Way};
 use crate::cuda::{blocks::Kernels, gpu::Gpu, memory::DeviceMemory};
 use crate::transport::memory::Window;
 
