@@ -50,6 +50,9 @@ const DEVICE_TIME: Duration = Duration::from_secs(180);
 
 /// Tag that names this node.
 const NODE_TAG: &str = "prefab:node";
+/// The profile of a machine that its image alone makes ready.
+pub(crate) const BASE_PROFILE: &str = "base";
+
 /// Tag with the digest of the NodeConfig.
 const CONFIG_TAG: &str = "prefab:config";
 /// Tag with the tracking ARN.
@@ -80,18 +83,23 @@ pub(crate) type TaskText = (String, Vec<u8>);
 /// What is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Judged {
-    /// This machine.
-    Own,
+    /// This machine as its image brings it: hardware, drivers, network.
+    Machine,
+    /// All of the plan's profile, once the tasks have installed what serving needs.
+    Profile,
     /// The ways to its peers, which the roster has named by then.
     Peers,
 }
+
+/// Runs task files of a plan, with values for the variables that they declare.
+pub(crate) type RunTasks<'a> = dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()> + 'a;
 
 /// What a boot does with the machine that it proves.
 pub(crate) struct Steps<'a> {
     /// Judges the machine: the reason it is not what it should be.
     pub(crate) check: &'a dyn Fn(Judged, &NodeConfig, &str) -> Result<()>,
     /// Runs the task files, given as their names and texts in order, with values for the variables that they declare.
-    pub(crate) run_tasks: &'a dyn Fn(&[TaskText], &NodeConfig, &BTreeMap<String, String>) -> Result<()>,
+    pub(crate) run_tasks: &'a RunTasks<'a>,
 }
 
 /// How a boot ended.
@@ -189,11 +197,16 @@ fn each_phase(
     peers::keep_facts(seed, place, &name, identity.address, None)?;
 
     enter(progress, Phase::Checks);
-    (steps.check)(Judged::Own, &config, &name)?;
+    (steps.check)(Judged::Machine, &config, &name)?;
 
     enter(progress, Phase::Tasks);
     let (of_all, own): (Vec<_>, Vec<_>) = task_files(cloud, &config)?.into_iter().partition(rendezvous::is_asked_for);
     (steps.run_tasks)(&own, &config, &BTreeMap::new())?;
+    if config.profile != BASE_PROFILE {
+        // What the tasks have just installed is judged now: a fresh image has none of it.
+        enter(progress, Phase::Checks);
+        (steps.check)(Judged::Profile, &config, &name)?;
+    }
 
     enter(progress, Phase::Peers);
     let reached = peers::meet(seed, cloud, place, &config, &name, &identity, progress.elapsed())?;

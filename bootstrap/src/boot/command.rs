@@ -16,7 +16,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 
 use super::phase::write_whole;
 use super::progress::Told;
-use super::{Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
+use super::{BASE_PROFILE, Judged, Place, Progress, Steps, TaskText, Verdict, supervised};
 use crate::checks;
 use crate::cloud::{Aws, Cloud};
 use crate::exit::Outcome;
@@ -136,8 +136,9 @@ fn check(
 ) -> Result<()> {
     let path = root.join("var/lib/prefab/check.json");
     let (report, judged) = match judged {
-        Judged::Own => {
-            let report = checks::of_profile(root, &config.profile)?;
+        Judged::Machine | Judged::Profile => {
+            let profile = if judged == Judged::Machine { BASE_PROFILE } else { &config.profile };
+            let report = checks::of_profile(root, profile)?;
             (report.clone(), report)
         }
         Judged::Peers => {

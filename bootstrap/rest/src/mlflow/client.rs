@@ -370,6 +370,7 @@ struct Answer {
 }
 
 /// What is asked for, and how.
+#[derive(Clone, Copy)]
 pub(super) enum Ask<'a> {
     Get(&'a [(&'a str, &'a str)]),
     Post(&'a Value),
