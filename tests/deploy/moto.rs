@@ -37,7 +37,7 @@ impl Moto {
     fn preflight(&self, folder: &Path, spec: &str) -> Vec<(String, String, String)> {
         std::fs::write(folder.join("prefab.yaml"), spec).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_prefab"));
-        command.args(["preflight", "--json"]).current_dir(folder).env_clear();
+        command.args(["preflight", "--json", "--time-scale", "50"]).current_dir(folder).env_clear();
         command.env("HOME", folder).env("PREFAB_DIST", folder.join("dist")).env("AWS_EC2_METADATA_DISABLED", "true");
         command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port));
         command.env("AWS_ACCESS_KEY_ID", "a").env("AWS_SECRET_ACCESS_KEY", "b").stdin(Stdio::null());
