@@ -235,13 +235,26 @@ class Fabtests:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         server = start(command, env=environment)
         try:
-            text = finish(start([*command, "127.0.0.1"], env=environment))
+            text = self.client([*command, "127.0.0.1"], environment)
             finish(server, seconds=30)
         finally:
             end(server)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return fabtests_rate(text), cpu_s
+
+
+    @staticmethod
+    def client(command, environment):
+        # The server may not listen yet, and the client tries once; ten tries are two seconds.
+        for _ in range(9):
+            try:
+                return finish(start(command, env=environment))
+            except Failed as error:
+                if "refused" not in str(error):
+                    raise
+                time.sleep(0.2)
+        return finish(start(command, env=environment))
 
 
 def fabtests_rate(text):
